@@ -1,0 +1,56 @@
+// One row of the route table: method, path, access, limits class, body plan, handler (architecture.md, Layers). Every
+// room's routes.cpp returns a list of these; src/server joins them. Tests walk the joined table.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "features/access/principal.h"
+#include "platform/net/http.h"
+#include "platform/net/http_server.h"
+
+namespace bulkhead::access {
+
+// What a handler gets. Lives on the connection's core for the time of the request.
+struct RouteContext {
+  net::Request& request;
+  PrincipalPtr principal;               // never null; anonymous on public routes
+  std::string request_id;
+  std::string trace_parent;             // W3C traceparent of this server's span
+  std::string_view route;               // the pattern, for metrics and denials
+  std::vector<std::pair<std::string, std::string>> params;  // decoded path parameters
+  boost::asio::ip::address client;      // after trusted_proxies
+  std::size_t core = 0;
+
+  const std::string& param(std::string_view name) const;    // asserts that the pattern has it
+  // The organization meant: the key's, else `x-tenant-id` (contracts/extensions.md §4) by id or slug must be resolved by
+  // the caller; this returns only the key's.
+  std::optional<TenantId> key_tenant() const { return principal->tenant; }
+};
+
+enum class LimitClass : std::uint8_t { kAuth, kRead, kWrite, kExecute, kUpload, kInternal };
+
+struct Route {
+  net::Method method = net::Method::kGet;
+  std::string pattern;   // "/api/installs/:id", "/api/ext/:extension/*path"
+  // Public routes carry the reason why; all others the permission that the handler will ask authorize() for (which one
+  // tenant-scoped handlers check themselves, with the tenant they resolve). "any" = every authenticated principal.
+  struct Public {
+    std::string_view why;
+  };
+  struct Permission {
+    std::string_view name;
+  };
+  std::variant<Public, Permission> access = Permission{"any"};
+  LimitClass limit = LimitClass::kRead;
+  net::BodyPlan body;
+  std::string_view summary;  // one line, for OpenAPI
+  std::function<Task<net::Response>(RouteContext&)> handler;
+};
+using Routes = std::vector<Route>;
+
+}  // namespace bulkhead::access
