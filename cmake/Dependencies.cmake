@@ -22,8 +22,8 @@ target_compile_options(bh_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -W
   -Wold-style-cast -Woverloaded-virtual -Wimplicit-fallthrough -Werror -fno-omit-frame-pointer)
 target_compile_definitions(bh_options INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION
   BOOST_ASIO_DISABLE_BOOST_COROUTINE BOOST_BEAST_USE_STD_STRING_VIEW SPDLOG_FMT_EXTERNAL)
-target_link_options(bh_options INTERFACE -fuse-ld=lld-19 -Wl,--gc-sections)
-target_compile_options(bh_options INTERFACE -ffunction-sections -fdata-sections)
+target_link_options(bh_options INTERFACE -fuse-ld=lld-19 -Wl,--gc-sections -pie)
+target_compile_options(bh_options INTERFACE -ffunction-sections -fdata-sections -fPIE)
 if(BH_SANITIZE)
   target_compile_options(bh_options INTERFACE -fsanitize=${BH_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(bh_options INTERFACE -fsanitize=${BH_SANITIZE})
