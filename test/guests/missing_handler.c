@@ -1,0 +1,2 @@
+// Lacks `handler`: abi_missing_export.
+#include "guest.h"
