@@ -1,1 +1,3 @@
-// The translation unit that owns the precompiled header (cmake/Room.cmake).
+// Asio is compiled once, here, beside the precompiled header whose inline initialisers refer to it; everything else sees
+// BOOST_ASIO_SEPARATE_COMPILATION.
+#include <boost/asio/impl/src.hpp>
