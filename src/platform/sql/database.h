@@ -10,13 +10,19 @@
 // - `write`: committed (and durable) before the coroutine resumes; an error result rolls back. Many SQLite writes share
 //   one commit and one fsync (group commit); each is a savepoint, so one that fails does not touch its neighbours.
 // - `read`: one consistent snapshot; a statement that writes fails.
-// - The function may be run again after a serialization failure or a lost connection that happened before commit: it must
+// - The function may be run again after a serialization failure or a lost connection that happened before commit: it
+// must
 //   not change anything outside `tx`. Results are its return value.
-// - TenantTx binds the tenant as $1 of every statement (your values are $2, $3, …) and asserts that the statement uses $1;
+// - A statement that fails fails its transaction, on both engines: every later statement answers the same error and the
+//   work is rolled back even when `work` returns success. To go on after a duplicate, use INSERT ... ON CONFLICT.
+// - TenantTx binds the tenant as $1 of every statement (your values are $2, $3, …) and asserts that the statement uses
+// $1;
 //   on PostgreSQL it also runs as a non-owner role under row-level security. SystemTx has no tenant: migrations, the
 //   registry of organizations, lookups that find out which tenant is meant, background jobs.
+// - Isolation: a write behaves as if it ran alone (serializable), a read sees one snapshot.
 // - Errors: kStoreUnavailable (engine unreachable, busy beyond the deadline; recovers by itself), kStorageFull,
-//   kAlreadyExists (unique violation), kConflict (foreign key / check), kOverloaded (queue full), kInternal.
+//   kAlreadyExists (unique violation), kConflict (foreign key / check / not null), kBadRequest (text that is not UTF-8
+//   or holds a NUL), kOverloaded (queue full), kShuttingDown, kInternal.
 #pragma once
 
 #include <boost/asio/associated_executor.hpp>
@@ -89,10 +95,12 @@ class Database {
 
   virtual ~Database() = default;
   virtual Engine engine() const = 0;
-  // Applies what is missing, in order, under a lock that other nodes respect. Blocking; called at start, before serving.
+  // Applies what is missing, in order, under a lock that other nodes respect. Blocking; called at start, before
+  // serving.
   virtual Status migrate(const std::vector<Migration>& migrations) = 0;
-  // Runs `work` on a database thread, inside a transaction (as the tenant when `scope` is set); calls `done` on that
-  // thread with the outcome after commit or rollback. Both are called at most (done: exactly) as documented above.
+  // Runs `work` on a database thread, inside a transaction (as the tenant when `scope` is set; it is copied); calls
+  // `done` exactly once with the outcome after commit or rollback, on that thread, or on the calling thread when the
+  // queue refuses the work. `done` must not block.
   virtual void submit(Mode mode, const TenantScope* scope, Work work, Done done) = 0;
   // Refuses new work (kShuttingDown), finishes what is queued, closes.
   virtual void close() = 0;

@@ -25,8 +25,8 @@ Task<R> Database::run(Mode mode, std::optional<TenantScope> scope, F work) {
           decltype(handler) handler;
         };
         auto state = std::make_shared<State>(State{std::move(job), scope, std::nullopt, std::move(handler)});
-        auto guard = asio::prefer(asio::get_associated_executor(state->handler),
-                                  asio::execution::outstanding_work.tracked);
+        auto guard =
+            asio::prefer(asio::get_associated_executor(state->handler), asio::execution::outstanding_work.tracked);
         submit(
             mode, state->scope ? &*state->scope : nullptr,
             [state](Connection& connection) -> Status {

@@ -1,9 +1,19 @@
-// Numbered migrations, per room. A room's `migrations/NNNN_name.sql` files are compiled in by bh_room (cmake/Room.cmake)
-// as `<room>_migrations()`; the composition root joins the rooms' lists and passes them to Database::migrate.
+// Numbered migrations, per room. A room's `migrations/NNNN_name.sql` files are compiled in by bh_room
+// (cmake/Room.cmake) as `<room>_migrations()`; the composition root joins the rooms' lists and passes them to
+// Database::migrate.
 //
 // Applied migrations are kept in `schema_migration(room, number, name, checksum, applied_at)`; one whose text changed
-// after it was applied is refused (kConflict). A `-- tenant-scoped: TABLE` comment line in a file makes PostgreSQL enable
-// row-level security on that table with the policy tenant_id = current tenant, and grant it to the tenant role.
+// after it was applied is refused (kConflict). All missing ones are applied in one transaction: all or none.
+//
+// Comment lines in a file say what a tenant transaction may touch on PostgreSQL, where it runs as the role
+// `bulkhead_tenant` that owns nothing (SQLite ignores them):
+//   -- tenant-scoped: TABLE     the table has a column `tenant_id TEXT`: row-level security by the current tenant, and
+//                               SELECT, INSERT, UPDATE, DELETE for the tenant role
+//   -- tenant-readable: TABLE   a table without tenants that tenant transactions join with: SELECT for the tenant role
+// Any other table is out of reach of tenant transactions.
+//
+// One dialect for both engines: TEXT, BIGINT, DOUBLE PRECISION and BYTEA as column types (SQLite takes any type name),
+// no AUTOINCREMENT/IDENTITY, no BLOB or x'..' literals, INSERT ... ON CONFLICT and RETURNING are fine.
 #pragma once
 
 #include <string>
