@@ -1,0 +1,81 @@
+#include "features/broker/broker.h"
+
+#include <algorithm>
+#include <array>
+
+#include "features/broker/storage_calls.h"
+#include "platform/async/cores.h"
+#include "platform/observe/log.h"
+
+namespace bulkhead::broker {
+namespace {
+
+using Function = Task<protocol::HostResult> (*)(CallContext, json::value);
+
+struct HostFunction {
+  std::string_view name;
+  std::string_view capability;
+  Function function;
+};
+
+constexpr std::array kFunctions = {
+    HostFunction{"storage.get", "storage.kv", storage_get},
+    HostFunction{"storage.put", "storage.kv", storage_put},
+    HostFunction{"storage.set", "storage.kv", storage_put},
+    HostFunction{"storage.delete", "storage.kv", storage_delete},
+    HostFunction{"storage.list", "storage.kv", storage_list},
+    HostFunction{"storage.bulk_put", "storage.kv", storage_bulk_put},
+};
+
+constexpr Millis kExpiryInterval{60'000};
+constexpr int kExpiryLimit = 500;
+
+}  // namespace
+
+Broker::Broker(sql::Database& database, const Clock& clock, metrics::Registry& registry)
+    : database_(database),
+      clock_(clock),
+      served_(registry.counter("broker_host_calls_total", "Host calls served.")),
+      denied_(registry.counter("broker_host_calls_denied_total", "Host calls refused for want of a handle or grant.")) {
+}
+
+Task<protocol::HostResult> Broker::call(ExecutionTable& executions, protocol::HostCall call) {
+  const LivePtr live = executions.find(call.handle);
+  if (!live) {
+    denied_.add();
+    co_return host_error(protocol::HostCode::kDenied, "no_execution", "The execution is over or was never registered.");
+  }
+  const auto* function = std::ranges::find(kFunctions, call.name, &HostFunction::name);
+  if (function == kFunctions.end()) {
+    denied_.add();
+    co_return host_error(protocol::HostCode::kInvalid, "unknown_host_call",
+                         "This server does not know " + call.name + ".");
+  }
+  if (!live->install->may(function->capability)) {
+    denied_.add();
+    co_return host_error(protocol::HostCode::kDenied, "capability_denied",
+                         std::string(function->capability) + " is not granted to this install.");
+  }
+  if (++live->host_calls > live->install->limits.host_calls) {
+    denied_.add();
+    co_return host_error(protocol::HostCode::kQuota, "quota_exceeded", "Too many host calls in one execution.");
+  }
+  auto request = parse_json(call.request_json.empty() ? std::string_view("{}") : call.request_json);
+  if (!request) co_return host_error(protocol::HostCode::kInvalid, "invalid_json", request.error().message);
+  served_.add();
+  co_return co_await function->function(
+      CallContext{.database = database_, .clock = clock_, .scope = live->scope, .install = live->install},
+      std::move(*request));
+}
+
+Task<> Broker::run_expiry() {
+  for (;;) {
+    co_await sleep_for(kExpiryInterval);
+    const UtcMicros now = clock_.now();
+    const auto removed = co_await database_.system_write(
+        [now](sql::SystemTx& tx) { return remove_expired_items(tx, now, kExpiryLimit); });
+    if (!removed) log::warn("storage_expiry_failed", removed.error());
+  }
+}
+
+}  // namespace bulkhead::broker

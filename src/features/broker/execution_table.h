@@ -1,0 +1,47 @@
+// ExecutionTable: what the broker knows about running executions, by their random 128-bit handles.
+//
+// The broker believes nothing that a runner says but a handle: tenant, install, grants and deadline come from here
+// (contracts/extensions.md §3). A handle dies with its execution (`end`) or at its deadline, whichever is first. One
+// table per serve core; used by that core's thread only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+
+#include "base/ids.h"
+#include "base/random.h"
+#include "base/tenant_scope.h"
+#include "base/time.h"
+#include "features/extensions/installed.h"
+
+namespace bulkhead::broker {
+
+struct LiveExecution {
+  TenantScope scope;
+  extensions::InstalledPtr install;  // grants and limits as they were when the execution began
+  SteadyTime deadline;
+  std::uint32_t host_calls = 0;
+};
+using LivePtr = std::shared_ptr<LiveExecution>;
+
+class ExecutionTable {
+ public:
+  ExecutionTable(const Clock& clock, Random& random) : clock_(clock), random_(random) {}
+
+  ExecutionHandle mint(extensions::InstalledPtr install, SteadyTime deadline);
+  // null for a handle that is unknown, ended or past its deadline.
+  LivePtr find(const ExecutionHandle& handle);
+  void end(const ExecutionHandle& handle) { live_.erase(handle); }
+  std::size_t size() const { return live_.size(); }
+  // Forgets what is past its deadline: handles opened for outside callers have nobody who ends them.
+  void expire();
+
+ private:
+  const Clock& clock_;
+  Random& random_;
+  std::unordered_map<ExecutionHandle, LivePtr> live_;
+  std::size_t next_expiry_at_ = 1024;
+};
+
+}  // namespace bulkhead::broker
