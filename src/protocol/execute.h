@@ -25,18 +25,18 @@ struct ExecuteContext {
   InstallId install_id;
   ContentHash content_hash;
   VersionId version_id;
-  std::string config_json;  // an object, or empty
-  std::string user_json;    // an object, or empty
-  std::string trace_parent; // W3C, or empty
+  std::string config_json;   // an object, or empty
+  std::string user_json;     // an object, or empty
+  std::string trace_parent;  // W3C, or empty
 };
 
 struct HttpCall {
   std::string method;
   std::string path;
-  std::string handler;   // the endpoint's, from the manifest
-  StringPairs params;    // decoded path parameters
-  StringPairs query;     // all, in order; JSON `query` keeps the last of a repeated key, `query_all` all of them
-  StringPairs headers;   // lower-case names
+  std::string handler;  // the endpoint's, from the manifest
+  StringPairs params;   // decoded path parameters
+  StringPairs query;    // all, in order; JSON `query` keeps the last of a repeated key, `query_all` all of them
+  StringPairs headers;  // lower-case names
   std::string body;
 };
 struct EventCall {
@@ -49,10 +49,10 @@ struct ScheduleCall {
 };
 
 struct Limits {
-  Millis timeout{5'000};           // wall clock, hard maximum 30 s
-  Bytes memory = 256_MiB;          // hard maximum 1 GiB
-  std::uint64_t fuel = 0;          // 0 = not metered
-  Bytes response = 10'000'000_B;   // "10 MB"
+  Millis timeout{5'000};          // wall clock, hard maximum 30 s
+  Bytes memory = 256_MiB;         // hard maximum 1 GiB
+  std::uint64_t fuel = 0;         // 0 = not metered
+  Bytes response = 10'000'000_B;  // "10 MB"
   Bytes log = 64_KiB;
   std::uint32_t host_calls = 1'000;
   Bytes egress = 20'000'000_B;
@@ -72,7 +72,7 @@ struct ExecuteRequest {
 struct Usage {
   std::uint64_t cpu_us = 0;
   std::uint64_t wall_us = 0;
-  std::uint64_t memory_bytes = 0;   // high-water mark of linear memory
+  std::uint64_t memory_bytes = 0;  // high-water mark of linear memory
   std::optional<std::uint64_t> fuel;
   std::uint64_t egress_bytes = 0;
   std::uint32_t host_calls = 0;
@@ -90,7 +90,7 @@ struct ExecuteResponse {
   std::string body;
   std::optional<Error> error;  // with a code of extensions.md §3; status is then error's
   Usage usage;
-  std::vector<LogLine> logs;   // within Limits::log; not part of the /v1/execute JSON
+  std::vector<LogLine> logs;  // within Limits::log; not part of the /v1/execute JSON
   bool logs_truncated = false;
 };
 
