@@ -32,11 +32,11 @@ if(BH_FUZZ)
   target_compile_options(bh_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
-# Wasmtime's C API, suspending host calls and JSON Schema: one Rust archive, see native/.
+# Guests on Wasmtime and JSON Schema: one Rust archive behind native/include/bulkhead_native.h.
 add_library(bh_native STATIC IMPORTED)
 if(NOT BH_NATIVE_DIR)
   message(FATAL_ERROR "BH_NATIVE_DIR is not set; build with ./dev build, which builds native/ first")
 endif()
 set_target_properties(bh_native PROPERTIES IMPORTED_LOCATION ${BH_NATIVE_DIR}/lib/libbulkhead_native.a)
-target_include_directories(bh_native SYSTEM INTERFACE ${BH_NATIVE_DIR}/include ${CMAKE_SOURCE_DIR}/native/include)
+target_include_directories(bh_native SYSTEM INTERFACE ${CMAKE_SOURCE_DIR}/native/include)
 target_link_libraries(bh_native INTERFACE Threads::Threads dl m)

@@ -1,6 +1,6 @@
 # ./dev build: native/ (Rust, once per Cargo.lock + rustc + features), then CMake and Ninja.
 
-# Prints the folder of the built native archive: lib/libbulkhead_native.a and include/.
+# Prints the folder of the built native archive: lib/libbulkhead_native.a.
 native_dir() {
   local key
   key=$(cat native/Cargo.lock native/Cargo.toml native/src/*.rs <(rustc --version) | sha256sum | cut -c1-24)
@@ -16,15 +16,9 @@ build_native() {
     flock 9
     [ -f "$out/complete" ] && exit 0
     echo "building native/ (Wasmtime; about 5 minutes on 2 cores, kept in $BH_CACHE)" >&2
-    local messages="$BH_CACHE/native/messages.json" include
-    cargo build --release --locked --manifest-path native/Cargo.toml --target-dir "$BH_CACHE/native/target" \
-      --message-format=json-render-diagnostics >"$messages"
-    include=$(grep '"build-script-executed"' "$messages" | grep 'wasmtime-c-api-impl' |
-      sed 's/.*"out_dir":"\([^"]*\)".*/\1/' | tail -1)/include
-    [ -d "$include" ] || { echo "./dev build: the Wasmtime headers were not found in $include" >&2; exit 1; }
+    cargo build --release --locked --manifest-path native/Cargo.toml --target-dir "$BH_CACHE/native/target"
     mkdir -p "$out.part/lib"
     cp "$BH_CACHE/native/target/release/libbulkhead_native.a" "$out.part/lib/"
-    cp -r "$include" "$out.part/include"
     touch "$out.part/complete"
     rm -rf "$out"
     mv "$out.part" "$out"
