@@ -1,5 +1,6 @@
-// Dispatcher: runs one execution on a runner of this node. Mints the execution handle, picks the runner process by tenant
-// (consistent hashing), sends the frame, waits for the result. One per serve core; belongs to that core's thread.
+// Dispatcher: runs one execution on a runner of this node. Mints the execution handle, picks the runner process by
+// tenant (consistent hashing), sends the frame, waits for the result. One per serve core; belongs to that core's
+// thread.
 //
 // Errors that came from the guest or the runner are in ExecuteResponse::error. A Result error means the execution never
 // produced an answer: kRunnerUnavailable (`dispatched` false: safe to retry; true: the runner died with the call in
@@ -23,7 +24,7 @@ class Dispatcher {
   virtual ~Dispatcher() = default;
   // `request.handle` is set by the dispatcher. `install` stays alive until the result.
   virtual Task<std::expected<protocol::ExecuteResponse, DispatchFailure>> execute(protocol::ExecuteRequest request,
-                                                                                 extensions::InstalledPtr install) = 0;
+                                                                                  extensions::InstalledPtr install) = 0;
 };
 
 }  // namespace bulkhead::runners

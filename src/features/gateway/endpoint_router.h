@@ -1,0 +1,28 @@
+// Finds the endpoint of a version that a method and path mean (contracts/extensions.md §1 `api.endpoints`, §4).
+// A literal segment wins over a parameter; the manifest's validator has refused ambiguous sets. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "features/extensions/installed.h"
+#include "platform/net/http.h"
+
+namespace bulkhead::gateway {
+
+struct EndpointMatch {
+  const extensions::Endpoint* endpoint = nullptr;  // null: see `allowed`
+  protocol::StringPairs params;                    // decoded
+  // Methods of the endpoints whose path matches, sorted, HEAD beside GET, and OPTIONS; empty = no such path (404).
+  std::vector<std::string> allowed;
+};
+
+// `path` is what follows /api/ext/{extension}, still percent-encoded, with or without its leading slash. HEAD matches
+// GET. kInvalidPath: a bad escape, an encoded slash, or a dot segment in a parameter.
+Result<EndpointMatch> match_endpoint(const extensions::RunnableVersion& version, net::Method method,
+                                     std::string_view path);
+// "GET, HEAD, OPTIONS": for the Allow header.
+std::string allow_header(const std::vector<std::string>& methods);
+
+}  // namespace bulkhead::gateway
