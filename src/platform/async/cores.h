@@ -40,6 +40,8 @@ class Cores {
   void start();
   // Stops every context and joins the threads. Work that is still queued is dropped.
   void stop();
+  // Between `start` and `stop`; for the thread that calls those.
+  bool running() const { return !threads_.empty(); }
   std::size_t size() const { return cores_.size(); }
   Core& at(std::size_t index) { return *cores_.at(index); }
   // Runs `work` as a detached coroutine on a core. An exception that escapes it ends the process: it is a bug.

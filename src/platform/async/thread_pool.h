@@ -3,6 +3,7 @@
 //   Result<std::string> bytes = co_await pool.run([&] { return read_file(path); });
 //
 // The work runs on a pool thread; the coroutine resumes on its own core. A full queue answers kOverloaded at once.
+// Destroy the pool before the cores: work that is still running posts its result to them.
 #pragma once
 
 #include <boost/asio/async_result.hpp>
