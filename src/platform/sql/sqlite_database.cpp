@@ -73,6 +73,7 @@ std::vector<Job> SqliteDatabase::run_group(std::vector<Job> jobs) {
   Status begun = make_ready(writer_, options_, SqliteConnection::Access::kWriter);
   if (begun) begun = writer_->control("BEGIN IMMEDIATE");
   if (!begun) {
+    note_health(begun);
     for (Job& job : jobs) job.finish(metrics_, begun);
     return {};
   }
@@ -123,11 +124,17 @@ Status SqliteDatabase::commit(const std::vector<Ran>& group) {
   Status outcome;
   if (anything) {
     outcome = writer_->control("COMMIT");
-    metrics_.commits.add();
-    if (!outcome) log::error("sql_commit_failed", outcome.error(), {{"transactions", group.size()}});
+    if (outcome) metrics_.commits.add();
+    note_health(outcome);
   }
   roll_back();  // after a COMMIT that failed, or that was not worth it
   return outcome;
+}
+
+void SqliteDatabase::note_health(const Status& outcome) {
+  if (!outcome && !failing_) log::error("sql_write_failing", outcome.error());
+  if (outcome && failing_) log::info("sql_write_recovered", {{"engine", "sqlite"}});
+  failing_ = !outcome;
 }
 
 // A statement that was interrupted, or found no space or memory, may cost the whole SQLite transaction. The one that

@@ -39,6 +39,8 @@ class SqliteDatabase final : public Database {
   std::vector<Ran> run_savepoints(std::vector<Job> jobs);
   Status run_in_savepoint(Job& job);
   void roll_back();
+  // Logs when writing starts to fail and when it works again, not every group in between.
+  void note_health(const Status& outcome);
   Status commit(const std::vector<Ran>& group);
   std::vector<Job> after_lost_group(std::vector<Ran> group);
   Status run_read(SqliteConnection& connection, Job& job);
@@ -49,7 +51,9 @@ class SqliteDatabase final : public Database {
   TransactionMetrics metrics_;
   TransactionQueue writes_;
   TransactionQueue reads_;
+  // The writer thread's, once it runs.
   std::unique_ptr<SqliteConnection> writer_;
+  bool failing_ = false;
   std::mutex close_mutex_;
   std::vector<std::thread> threads_;
 };

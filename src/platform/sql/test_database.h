@@ -41,6 +41,22 @@ class TestFolder {
   std::filesystem::path path_;
 };
 
+// Where a test's data is: a file, or a database of the test program's own PostgreSQL server.
+class TestPlace {
+ public:
+  explicit TestPlace(Engine engine);
+  ~TestPlace();
+  TestPlace(const TestPlace&) = delete;
+  TestPlace& operator=(const TestPlace&) = delete;
+  const std::string& url() const { return url_; }
+
+ private:
+  Engine engine_;
+  TestFolder folder_;
+  std::string name_;
+  std::string url_;
+};
+
 class TestDatabase {
  public:
   TestDatabase(Engine engine, const std::vector<Migration>& migrations);
@@ -53,14 +69,12 @@ class TestDatabase {
   // A second Database on the same data, like another node or the next start of the program.
   std::unique_ptr<Database> open_again();
   // The SQLite file, or the PostgreSQL URL.
-  const std::string& place() const { return place_; }
+  const std::string& place() const { return place_->url(); }
   void close() { database_->close(); }
 
  private:
   std::unique_ptr<metrics::Registry> registry_;
-  TestFolder folder_;
-  Engine engine_;
-  std::string place_;
+  std::unique_ptr<TestPlace> place_;
   std::unique_ptr<Database> database_;
 };
 

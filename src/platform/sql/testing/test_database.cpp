@@ -4,6 +4,8 @@
 
 #include <cstdio>
 
+#include "platform/sql/test_postgres.h"
+
 namespace bulkhead::sql {
 namespace {
 
@@ -14,14 +16,18 @@ T value_or_abort(Result<T> result) {
   return std::move(*result);
 }
 
-std::unique_ptr<Database> open_at([[maybe_unused]] Engine engine, const std::string& place,
-                                  metrics::Registry& registry) {
-  return value_or_abort(open_sqlite({.path = place}, registry));
+std::unique_ptr<Database> open_at(Engine engine, const std::string& place, metrics::Registry& registry) {
+  if (engine == Engine::kSqlite) return value_or_abort(open_sqlite({.path = place}, registry));
+  return value_or_abort(open_postgres({.url = place}, registry));
 }
 
 }  // namespace
 
-std::vector<Engine> test_engines() { return {Engine::kSqlite}; }
+std::vector<Engine> test_engines() {
+  std::vector<Engine> engines = {Engine::kSqlite};
+  if (TestPostgres::installed()) engines.push_back(Engine::kPostgres);
+  return engines;
+}
 
 std::string to_string(Engine engine) { return engine == Engine::kSqlite ? "sqlite" : "postgres"; }
 
@@ -36,17 +42,29 @@ TestFolder::~TestFolder() {
   if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
 }
 
+TestPlace::TestPlace(Engine engine) : engine_(engine) {
+  if (engine == Engine::kSqlite) {
+    url_ = (folder_.path() / "bulkhead.db").string();
+  } else {
+    name_ = shared_postgres().create_database();
+    url_ = shared_postgres().url(name_);
+  }
+}
+
+TestPlace::~TestPlace() {
+  if (engine_ == Engine::kPostgres) shared_postgres().drop_database(name_);
+}
+
 TestDatabase::TestDatabase(Engine engine, const std::vector<Migration>& migrations)
     : registry_(std::make_unique<metrics::Registry>()),
-      engine_(engine),
-      place_((folder_.path() / "bulkhead.db").string()),
-      database_(open_at(engine, place_, *registry_)) {
+      place_(std::make_unique<TestPlace>(engine)),
+      database_(open_at(engine, place_->url(), *registry_)) {
   const Status migrated = database_->migrate(migrations);
   if (!migrated) std::fprintf(stderr, "test database: %s\n", migrated.error().to_log_string().c_str());
   BH_ASSERT(migrated.has_value());
 }
 
-std::unique_ptr<Database> TestDatabase::open_again() { return open_at(engine_, place_, *registry_); }
+std::unique_ptr<Database> TestDatabase::open_again() { return open_at(engine(), place(), *registry_); }
 
 TestDatabase open_test_database(Engine engine, std::initializer_list<std::vector<Migration>> migrations) {
   std::vector<Migration> all;
