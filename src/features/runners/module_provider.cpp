@@ -1,0 +1,125 @@
+#include "features/runners/module_provider.h"
+
+#include "platform/observe/log.h"
+#include "platform/process/memfd.h"
+
+namespace bulkhead::runners {
+
+ModuleProvider::ModuleProvider(BundleSource& bundles, blob::Store& blobs, const CodeSigner& signer,
+                               CompilerProcess& compiler, ThreadPool& pool, EngineIdentity engine,
+                               ModuleProviderOptions options, metrics::Registry& registry)
+    : bundles_(bundles),
+      blobs_(blobs),
+      signer_(signer),
+      compiler_(compiler),
+      pool_(pool),
+      engine_(std::move(engine)),
+      options_(options),
+      hits_(registry.counter("module_cache_hits_total", "Modules handed over from cached code.")),
+      misses_(registry.counter("module_cache_misses_total", "Modules that had to be compiled before a call.")),
+      rejected_(registry.counter("module_cache_rejected_total", "Cached code refused: changed or not ours.")) {}
+
+Task<Result<ModuleHandover>> ModuleProvider::provide(ContentHash content_hash) {
+  if (auto handover = kept(content_hash)) {
+    hits_.add();
+    co_return std::move(*handover);
+  }
+  BH_CO_TRY(VerifiedGuest guest, co_await bundles_.open(content_hash));
+  const CodeIdentity identity{content_hash, guest.wasm_hash, engine_.target, engine_.engine_fingerprint};
+  const std::string key = code_blob_key(content_hash, engine_.target, engine_.engine_fingerprint);
+  auto file = co_await blobs_.get(key, options_.code_limit);
+  if (file) {
+    auto handover = co_await pool_.run([&] { return hand_over(*file, identity); });
+    if (handover) {
+      hits_.add();
+      keep(*handover);
+      co_return handover;
+    }
+    rejected_.add();
+    log::warn("code_cache_entry_rejected", handover.error(), {{"content_hash", content_hash.to_string()}});
+    static_cast<void>(co_await blobs_.remove(key));  // replaced below; a failure shows when it is written
+  } else if (file.error().code != ErrorCode::kNotFound) {
+    co_return fail_because(ErrorCode::kBundleFetchFailed, "", std::move(file.error()));
+  }
+  misses_.add();
+  auto compiled = co_await compile_to_file(content_hash, std::move(guest.wasm));
+  if (!compiled) {
+    const bool missing_export = compiled.error().code == ErrorCode::kAbiMissingExport;
+    const bool rejected = compiled.error().code == ErrorCode::kModuleRejected;
+    co_return rejected || missing_export
+        ? fail(missing_export ? ErrorCode::kAbiMissingExport : ErrorCode::kModuleInvalid, compiled.error().message,
+               compiled.error().detail)
+        : fail(std::move(compiled.error()));
+  }
+  auto handover = co_await pool_.run([&] { return hand_over(*compiled, identity); });
+  if (handover) keep(*handover);
+  co_return handover;
+}
+
+Task<Status> ModuleProvider::compile_and_store(ContentHash content_hash, std::string wasm) {
+  auto compiled = co_await compile_to_file(content_hash, std::move(wasm));
+  if (!compiled) co_return fail(std::move(compiled.error()));
+  co_return Status();
+}
+
+Task<Result<std::string>> ModuleProvider::compile_to_file(ContentHash content_hash, std::string wasm) {
+  BH_CO_TRY(const ContentHash wasm_hash,
+            co_await pool_.run([&]() -> Result<ContentHash> { return ContentHash::of(wasm); }));
+  BH_CO_TRY(CompiledCode compiled, co_await compiler_.compile(std::move(wasm)));
+  protocol::ModuleOffer offer;
+  offer.content_hash = content_hash;
+  offer.wasm_hash = wasm_hash;
+  offer.target = compiled.target;
+  offer.engine_fingerprint = compiled.engine_fingerprint;
+  offer.code_size = compiled.code.size();
+  auto file = co_await pool_.run([&]() -> Result<std::string> {
+    offer.code_hash = ContentHash::of(compiled.code);
+    signer_.sign(offer);
+    return encode_code_file(offer, compiled.code);
+  });
+  if (!file) co_return file;
+  const std::string key = code_blob_key(content_hash, offer.target, offer.engine_fingerprint);
+  // The cache is an optimisation: a call that has its code goes on although the store can't keep it.
+  if (auto stored = co_await blobs_.put(key, *file); !stored) {
+    log::warn("code_cache_write_failed", stored.error(), {{"content_hash", content_hash.to_string()}});
+  }
+  co_return file;
+}
+
+Result<ModuleHandover> ModuleProvider::hand_over(std::string_view file, const CodeIdentity& identity) {
+  BH_TRY(const CodeFile decoded, decode_code_file(file, identity, signer_.public_key()));
+  BH_TRY(process::UniqueFd memfd, process::make_sealed_memfd("bulkhead-code", decoded.code));
+  return ModuleHandover{decoded.offer, std::make_shared<const process::UniqueFd>(std::move(memfd))};
+}
+
+std::optional<ModuleHandover> ModuleProvider::kept(const ContentHash& content_hash) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = by_hash_.find(content_hash);
+  if (found == by_hash_.end()) return std::nullopt;
+  recent_.splice(recent_.begin(), recent_, found->second);
+  return recent_.front();
+}
+
+void ModuleProvider::keep(const ModuleHandover& handover) {
+  const std::scoped_lock lock(mutex_);
+  if (by_hash_.contains(handover.offer.content_hash)) return;
+  recent_.push_front(handover);
+  by_hash_[handover.offer.content_hash] = recent_.begin();
+  kept_bytes_ += handover.offer.code_size;
+  while (kept_bytes_ > options_.kept.value && recent_.size() > 1) {
+    kept_bytes_ -= recent_.back().offer.code_size;
+    by_hash_.erase(recent_.back().offer.content_hash);
+    recent_.pop_back();
+  }
+}
+
+void ModuleProvider::evict(const ContentHash& content_hash) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = by_hash_.find(content_hash);
+  if (found == by_hash_.end()) return;
+  kept_bytes_ -= found->second->offer.code_size;
+  recent_.erase(found->second);
+  by_hash_.erase(found);
+}
+
+}  // namespace bulkhead::runners

@@ -1,0 +1,238 @@
+#include "features/runners/runner_channel.h"
+
+#include <fcntl.h>
+
+#include "platform/async/cores.h"
+#include "platform/observe/log.h"
+
+namespace bulkhead::runners {
+namespace {
+
+constexpr std::size_t kReadSize = 256 * 1024;
+constexpr Millis kSweepInterval{100};
+// A runner is hostile until proven otherwise: it may not pile up work in the server.
+constexpr std::size_t kMaxServing = 4096;
+// Handles for outside callers live as long as the longest execution may.
+constexpr Millis kOpenedLifetime = protocol::kMaxTimeout + Millis(5'000);
+
+DispatchFailure runner_gone() {
+  return {
+      fail(ErrorCode::kRunnerUnavailable, "The runner stopped while it ran this call; it is being restarted.").error(),
+      true};
+}
+
+process::ChannelLimits channel_limits() { return {.queued = 256_MiB, .waiting_fds = 0}; }
+
+}  // namespace
+
+RunnerChannel::RunnerChannel(Executor executor, process::UniqueFd socket, ChannelServices services)
+    : executor_(executor),
+      socket_(executor, std::move(socket), channel_limits()),
+      services_(services),
+      last_heard_(services.clock.steady_now()) {}
+
+void RunnerChannel::spawn(Task<> work) {
+  asio::co_spawn(executor_, std::move(work), [](std::exception_ptr escaped) {
+    if (escaped) std::terminate();
+  });
+}
+
+Task<> RunnerChannel::run() {
+  const auto self = shared_from_this();
+  spawn(sweep());
+  std::string buffer;
+  std::string piece(kReadSize, '\0');
+  while (up_) {
+    const auto received = co_await socket_.receive(piece);
+    if (!received || *received == 0) break;
+    last_heard_ = services_.clock.steady_now();
+    buffer.append(piece, 0, *received);
+    if (const auto consumed = consume(buffer); !consumed) {
+      log::error("runner_sent_malformed_frame", consumed.error());
+      break;
+    }
+  }
+  break_channel();
+}
+
+Status RunnerChannel::consume(std::string& buffer) {
+  std::size_t at = 0;
+  while (true) {
+    const std::string_view rest = std::string_view(buffer).substr(at);
+    BH_TRY(const auto header, protocol::peek_frame(rest));
+    if (!header) break;
+    const std::size_t whole = sizeof(std::uint32_t) + header->length;
+    if (rest.size() < whole) break;
+    BH_TRY_VOID(handle_frame(*header, rest.substr(0, whole).substr(protocol::kFrameHeaderSize)));
+    at += whole;
+  }
+  buffer.erase(0, at);
+  return {};
+}
+
+Status RunnerChannel::handle_frame(const protocol::FrameHeader& header, std::string_view payload) {
+  switch (header.type) {
+    case protocol::FrameType::kResult: {
+      BH_TRY(auto response, protocol::parse_result(payload));
+      complete(header.id, std::move(response));
+      return {};
+    }
+    case protocol::FrameType::kPong:
+    case protocol::FrameType::kStats:
+      return {};
+    case protocol::FrameType::kNeedModule:
+    case protocol::FrameType::kHostCall:
+    case protocol::FrameType::kOpen:
+      break;
+    default:
+      return fail(ErrorCode::kBadRequest, "", "a frame that only a supervisor sends");
+  }
+  if (serving_ >= kMaxServing) return fail(ErrorCode::kOverloaded, "", "too many requests of one runner");
+  if (header.type == protocol::FrameType::kNeedModule) {
+    BH_TRY(const ContentHash hash, protocol::parse_need_module(payload));
+    spawn(serve_module(hash));
+  } else if (header.type == protocol::FrameType::kHostCall) {
+    BH_TRY(auto call, protocol::parse_host_call(payload));
+    spawn(serve_host_call(header.id, std::move(call)));
+  } else {
+    BH_TRY(auto context, protocol::parse_open(payload));
+    spawn(serve_open(header.id, std::move(context)));
+  }
+  return {};
+}
+
+Task<RunnerChannel::Outcome> RunnerChannel::execute(const protocol::ExecuteRequest& request, Millis give_up) {
+  const auto self = shared_from_this();
+  if (!up_) co_return std::unexpected(DispatchFailure{fail(ErrorCode::kRunnerUnavailable).error(), false});
+  const std::uint64_t id = next_id_++;
+  std::string frame;
+  protocol::append_execute(frame, id, request);
+  if (frame.size() > protocol::kMaxFrame) {
+    co_return std::unexpected(DispatchFailure{fail(ErrorCode::kPayloadTooLarge).error(), false});
+  }
+  if (auto sent = socket_.send(std::move(frame)); !sent) {
+    const bool full = sent.error().code == ErrorCode::kOverloaded;
+    co_return std::unexpected(
+        DispatchFailure{fail(full ? ErrorCode::kRunnerOverloaded : ErrorCode::kRunnerUnavailable).error(), false});
+  }
+  const SteadyTime deadline = services_.clock.steady_now() + give_up;
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void(Outcome)>(
+      [this, id, deadline](auto handler) {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        pending_.emplace(id, Pending{[shared](Outcome outcome) { std::move (*shared)(std::move(outcome)); }, deadline});
+      },
+      use_task);
+}
+
+void RunnerChannel::complete(std::uint64_t id, Outcome outcome) {
+  const auto found = pending_.find(id);
+  if (found == pending_.end()) return;  // given up already
+  auto complete = std::move(found->second.complete);
+  pending_.erase(found);
+  complete(std::move(outcome));
+}
+
+void RunnerChannel::break_channel() {
+  if (!up_) return;
+  up_ = false;
+  socket_.close();
+  // Completing resumes callers, who may look at this channel: empty the map first.
+  auto waiting = std::move(pending_);
+  pending_.clear();
+  for (auto& [id, pending] : waiting) pending.complete(std::unexpected(runner_gone()));
+}
+
+void RunnerChannel::close() { break_channel(); }
+
+void RunnerChannel::ping() {
+  std::string frame;
+  protocol::append_signal(frame, protocol::FrameType::kPing, next_id_++);
+  send(std::move(frame));
+}
+
+void RunnerChannel::send(std::string bytes, process::UniqueFd fd) {
+  if (!up_) return;
+  if (auto sent = socket_.send(std::move(bytes), std::move(fd)); !sent) {
+    log::error("runner_channel_send_failed", sent.error());
+    break_channel();
+  }
+}
+
+Task<> RunnerChannel::sweep() {
+  const auto self = shared_from_this();
+  while (up_) {
+    co_await sleep_for(kSweepInterval);
+    if (up_) cancel_overdue();
+  }
+}
+
+void RunnerChannel::cancel_overdue() {
+  const SteadyTime now = services_.clock.steady_now();
+  std::vector<std::uint64_t> overdue;
+  for (const auto& [id, pending] : pending_) {
+    if (now >= pending.give_up) overdue.push_back(id);
+  }
+  for (const std::uint64_t id : overdue) {
+    std::string frame;
+    protocol::append_cancel(frame, id);
+    send(std::move(frame));
+    complete(id, std::unexpected(DispatchFailure{
+                     fail(ErrorCode::kDeadlineExceeded, "The runner did not answer in time.").error(), true}));
+  }
+}
+
+Task<> RunnerChannel::serve_module(ContentHash hash) {
+  const auto self = shared_from_this();
+  ++serving_;
+  auto handover = co_await services_.modules.provide(hash);
+  --serving_;
+  std::string frame;
+  if (!handover) {
+    log::warn("module_not_provided", handover.error(), {{"content_hash", hash.to_string()}});
+    protocol::append_no_module(frame, hash, handover.error());
+    send(std::move(frame));
+    co_return;
+  }
+  process::UniqueFd copy(::fcntl(handover->code->get(), F_DUPFD_CLOEXEC, 3));
+  if (!copy) {
+    protocol::append_no_module(frame, hash, fail(ErrorCode::kBundleFetchFailed, "", "out of descriptors").error());
+    send(std::move(frame));
+    co_return;
+  }
+  protocol::append_module(frame, handover->offer);
+  send(std::move(frame), std::move(copy));
+}
+
+Task<> RunnerChannel::serve_host_call(std::uint64_t id, protocol::HostCall call) {
+  const auto self = shared_from_this();
+  ++serving_;
+  const protocol::HostResult result = co_await services_.broker.call(services_.executions, std::move(call));
+  --serving_;
+  std::string frame;
+  protocol::append_host_result(frame, id, result);
+  send(std::move(frame));
+}
+
+Task<> RunnerChannel::serve_open(std::uint64_t id, protocol::ExecuteContext context) {
+  const auto self = shared_from_this();
+  ++serving_;
+  const auto install = co_await services_.installs.find_install(context.install_id);
+  --serving_;
+  protocol::HostResult result;
+  const bool known = install && *install != nullptr;
+  const bool agrees = known && (*install)->tenant_id == context.tenant_id &&
+                      (*install)->extension_id == context.extension_id &&
+                      ((*install)->current->content_hash == context.content_hash ||
+                       ((*install)->rollout && (*install)->rollout->content_hash == context.content_hash));
+  if (agrees) {
+    const ExecutionHandle handle = services_.executions.mint(*install, services_.clock.steady_now() + kOpenedLifetime);
+    result.response_json.assign(reinterpret_cast<const char*>(handle.bytes().data()), handle.bytes().size());
+  } else {
+    result = {protocol::HostCode::kDenied, R"({"error":{"code":"no_execution","message":"No such install."}})"};
+  }
+  std::string frame;
+  protocol::append_host_result(frame, id, result);
+  send(std::move(frame));
+}
+
+}  // namespace bulkhead::runners

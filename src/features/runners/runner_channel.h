@@ -1,0 +1,76 @@
+// RunnerChannel: serve's end of one channel (protocol/frames.h) to one runner process, on one core.
+//
+// Sends executions and awaits their results; serves what the runner asks for meanwhile: modules (ModuleProvider), host
+// calls (Broker, by execution handle) and handles for outside callers (InstallDirectory). Whatever is malformed breaks
+// the channel: every waiting call ends with kRunnerUnavailable and the supervisor replaces the process. Owned by the
+// core's dispatcher; the read loop and running host calls hold it too. Used on its core's thread only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <unordered_map>
+
+#include "features/broker/broker.h"
+#include "features/broker/execution_table.h"
+#include "features/extensions/installed.h"
+#include "features/runners/dispatcher.h"
+#include "features/runners/module_provider.h"
+#include "platform/process/fd_passing.h"
+
+namespace bulkhead::runners {
+
+// What a channel serves its runner with. All outlive it.
+struct ChannelServices {
+  ModuleProvider& modules;
+  broker::Broker& broker;
+  broker::ExecutionTable& executions;  // this core's
+  extensions::InstallDirectory& installs;
+  const Clock& clock;
+};
+
+class RunnerChannel : public std::enable_shared_from_this<RunnerChannel> {
+ public:
+  using Outcome = std::expected<protocol::ExecuteResponse, DispatchFailure>;
+
+  RunnerChannel(Executor executor, process::UniqueFd socket, ChannelServices services);
+
+  // Serves the runner until the channel breaks or is closed. Run once, detached.
+  Task<> run();
+  // `give_up`: how long to wait for the result before the call is cancelled (the runner's own time-out is shorter).
+  Task<Outcome> execute(const protocol::ExecuteRequest& request, Millis give_up);
+  bool is_up() const { return up_; }
+  std::size_t in_flight() const { return pending_.size(); }
+  // Breaks it; waiting calls end.
+  void close();
+  // Asks for a sign of life; `last_heard` is when the runner last said anything.
+  void ping();
+  SteadyTime last_heard() const { return last_heard_; }
+
+ private:
+  struct Pending {
+    std::move_only_function<void(Outcome)> complete;
+    SteadyTime give_up;
+  };
+  Status handle_frame(const protocol::FrameHeader& header, std::string_view payload);
+  Status consume(std::string& buffer);
+  void complete(std::uint64_t id, Outcome outcome);
+  void break_channel();
+  void send(std::string bytes, process::UniqueFd fd = {});
+  Task<> sweep();
+  void cancel_overdue();
+  Task<> serve_module(ContentHash hash);
+  Task<> serve_host_call(std::uint64_t id, protocol::HostCall call);
+  Task<> serve_open(std::uint64_t id, protocol::ExecuteContext context);
+  void spawn(Task<> work);
+
+  Executor executor_;
+  process::ChannelSocket socket_;
+  ChannelServices services_;
+  bool up_ = true;
+  std::uint64_t next_id_ = 1;
+  std::size_t serving_ = 0;  // host calls and module requests being served for the runner
+  SteadyTime last_heard_;
+  std::unordered_map<std::uint64_t, Pending> pending_;
+};
+
+}  // namespace bulkhead::runners

@@ -1,0 +1,200 @@
+#include "features/runners/runner_supervisor.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "platform/observe/log.h"
+
+namespace bulkhead::runners {
+namespace {
+
+constexpr int kFirstChannelFd = 3;
+
+// Lamping & Veach, "A Fast, Minimal Memory, Consistent Hash Algorithm" (2014).
+std::size_t jump_consistent_hash(std::uint64_t key, std::size_t buckets) {
+  std::int64_t b = -1;
+  std::int64_t j = 0;
+  while (j < static_cast<std::int64_t>(buckets)) {
+    b = j;
+    key = key * 2862933555777941757ULL + 1;
+    j = static_cast<std::int64_t>(static_cast<double>(b + 1) *
+                                  (static_cast<double>(1LL << 31) / static_cast<double>((key >> 33) + 1)));
+  }
+  return static_cast<std::size_t>(b);
+}
+
+std::uint64_t hash_of(const TenantId& tenant) {
+  std::uint64_t key = 0;
+  std::memcpy(&key, tenant.uuid().bytes().data() + 8, sizeof key);
+  return key;
+}
+
+}  // namespace
+
+// One core's view of the runners: a channel per slot, null while a slot has no runner.
+class RunnerSupervisor::CoreDispatcher final : public Dispatcher {
+ public:
+  CoreDispatcher(std::size_t slots, broker::ExecutionTable& executions, const Clock& clock, Millis slack)
+      : channels(slots), executions_(executions), clock_(clock), slack_(slack) {}
+
+  Task<std::expected<protocol::ExecuteResponse, DispatchFailure>> execute(protocol::ExecuteRequest request,
+                                                                          extensions::InstalledPtr install) override {
+    const std::size_t slot = jump_consistent_hash(hash_of(request.context.tenant_id), channels.size());
+    const std::shared_ptr<RunnerChannel> channel = channels[slot];
+    if (!channel || !channel->is_up()) {
+      co_return std::unexpected(DispatchFailure{
+          fail(ErrorCode::kRunnerUnavailable, "The runner is being started; retry in a moment.").error(), false});
+    }
+    const Millis give_up = request.limits.timeout + slack_;
+    request.handle = executions_.mint(std::move(install), clock_.steady_now() + give_up);
+    auto outcome = co_await channel->execute(request, give_up);
+    executions_.end(request.handle);
+    co_return outcome;
+  }
+
+  std::vector<std::shared_ptr<RunnerChannel>> channels;
+
+ private:
+  broker::ExecutionTable& executions_;
+  const Clock& clock_;
+  Millis slack_;
+};
+
+struct RunnerSupervisor::Slot {
+  std::atomic<pid_t> pid = 0;
+};
+
+RunnerSupervisor::RunnerSupervisor(Cores& cores, SupervisorOptions options, ModuleProvider& modules,
+                                   broker::Broker& broker, std::vector<broker::ExecutionTable*> executions,
+                                   extensions::InstallDirectory& installs, const Clock& clock,
+                                   metrics::Registry& registry)
+    : cores_(cores),
+      options_(std::move(options)),
+      modules_(modules),
+      broker_(broker),
+      executions_(std::move(executions)),
+      installs_(installs),
+      clock_(clock),
+      restarts_(registry.counter("runner_restarts_total", "Runner processes that ended and were started again.")) {
+  BH_ASSERT(options_.processes > 0 && executions_.size() == cores_.size());
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    dispatchers_.push_back(
+        std::make_unique<CoreDispatcher>(options_.processes, *executions_[core], clock_, options_.give_up_slack));
+  }
+  for (std::size_t slot = 0; slot < options_.processes; ++slot) slots_.push_back(std::make_unique<Slot>());
+}
+
+RunnerSupervisor::~RunnerSupervisor() = default;
+
+Dispatcher& RunnerSupervisor::dispatcher(std::size_t core) { return *dispatchers_.at(core); }
+
+std::vector<pid_t> RunnerSupervisor::pids() const {
+  std::vector<pid_t> up;
+  for (const auto& slot : slots_) {
+    if (const pid_t pid = slot->pid; pid > 0) up.push_back(pid);
+  }
+  return up;
+}
+
+void RunnerSupervisor::start() {
+  supervised_ = slots_.size();
+  for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+    cores_.spawn(0, [this, slot]() -> Task<> {
+      co_await supervise(slot);
+      --supervised_;
+    });
+  }
+}
+
+Result<process::ChildProcess> RunnerSupervisor::spawn_runner(std::vector<process::UniqueFd>& ours) {
+  process::ChildOptions child;
+  child.program = options_.program;
+  child.arguments = options_.arguments;
+  child.directory = "/";
+  child.stdout_to = process::Stdio::null();
+  child.limits = {{RLIMIT_CORE, 0, 0}};
+  std::vector<process::UniqueFd> theirs;
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    BH_TRY(auto pair, process::make_socket_pair());
+    ours.push_back(std::move(pair.first));
+    theirs.push_back(std::move(pair.second));
+    child.fds.push_back({.fd = theirs.back().get(), .as = kFirstChannelFd + static_cast<int>(core)});
+  }
+  child.arguments.insert(child.arguments.end(), {"--channels", std::to_string(cores_.size())});
+  if (options_.http_listener >= 0) {
+    const int as = kFirstChannelFd + static_cast<int>(cores_.size());
+    child.fds.push_back({.fd = options_.http_listener, .as = as});
+    child.arguments.insert(child.arguments.end(), {"--listener-fd", std::to_string(as)});
+  }
+  return process::ChildProcess::spawn(child);
+}
+
+void RunnerSupervisor::hand_out(std::size_t slot, std::vector<process::UniqueFd> sockets) {
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    auto socket = std::make_shared<process::UniqueFd>(std::move(sockets[core]));
+    cores_.spawn(core, [this, slot, core, socket]() -> Task<> {
+      auto channel =
+          std::make_shared<RunnerChannel>(cores_.at(core).executor(), std::move(*socket),
+                                          ChannelServices{modules_, broker_, *executions_[core], installs_, clock_});
+      dispatchers_[core]->channels[slot] = channel;
+      co_await channel->run();
+    });
+  }
+}
+
+Task<> RunnerSupervisor::watch(std::size_t slot, process::ChildProcess& child) {
+  while (!stopping_) {
+    const auto ended = co_await child.wait(options_.ping_interval);
+    if (ended || ended.error().code != ErrorCode::kDeadlineExceeded) {
+      log::error("runner_ended", {{"slot", slot}, {"how", ended ? ended->to_string() : ended.error().detail}});
+      co_return;
+    }
+    // Core 0's own channel speaks for the process: its event loop is one thread.
+    const auto& channel = dispatchers_[0]->channels[slot];
+    if (!channel) continue;
+    if (!channel->is_up() || clock_.steady_now() - channel->last_heard() > options_.silence_limit) {
+      log::error("runner_replaced", {{"slot", slot}, {"why", channel->is_up() ? "silent" : "broken channel"}});
+      static_cast<void>(child.kill(SIGKILL));
+      static_cast<void>(co_await child.wait(Millis(5'000)));
+      co_return;
+    }
+    channel->ping();
+  }
+}
+
+Task<> RunnerSupervisor::supervise(std::size_t slot) {
+  SystemRandom random;
+  Millis backoff = options_.first_backoff;
+  while (!stopping_) {
+    const SteadyTime started = clock_.steady_now();
+    std::vector<process::UniqueFd> sockets;
+    auto child = spawn_runner(sockets);
+    if (child) {
+      slots_[slot]->pid = child->pid();
+      log::info("runner_started", {{"slot", slot}, {"pid", child->pid()}});
+      hand_out(slot, std::move(sockets));
+      co_await watch(slot, *child);
+      if (stopping_) co_await child->stop(Millis(2'000));
+      slots_[slot]->pid = 0;
+    } else {
+      log::error("runner_not_started", child.error(), {{"slot", slot}});
+    }
+    if (stopping_) break;
+    restarts_.add();
+    // A runner that lived a while starts over at the first step.
+    if (clock_.steady_now() - started > options_.max_backoff * 2) backoff = options_.first_backoff;
+    co_await sleep_for(backoff + Millis(random.below(static_cast<std::uint64_t>(backoff.count()) + 1)));
+    backoff = std::min(options_.max_backoff, backoff * 2);
+  }
+}
+
+Task<> RunnerSupervisor::stop(Millis grace) {
+  const SteadyTime give_up = clock_.steady_now() + grace;
+  stopping_ = true;
+  while (supervised_ > 0 && clock_.steady_now() < give_up) co_await sleep_for(Millis(20));
+}
+
+}  // namespace bulkhead::runners
