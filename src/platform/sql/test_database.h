@@ -24,7 +24,7 @@
 
 namespace bulkhead::sql {
 
-// The engines that can run here: SQLite always, PostgreSQL where its server is installed.
+// Every engine.
 std::vector<Engine> test_engines();
 std::string to_string(Engine engine);  // "sqlite", "postgres"
 

@@ -15,8 +15,6 @@ namespace bulkhead::sql {
 
 class TestPostgres {
  public:
-  static bool installed();
-
   TestPostgres();
   ~TestPostgres();
   TestPostgres(const TestPostgres&) = delete;

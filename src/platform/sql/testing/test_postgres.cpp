@@ -55,9 +55,8 @@ void print_file(const std::string& path) {
 
 }  // namespace
 
-bool TestPostgres::installed() { return std::filesystem::exists(kPrograms + "postgres"); }
-
 TestPostgres::TestPostgres() {
+  BH_ASSERT(std::filesystem::exists(kPrograms + "postgres"));  // ./dev setup installs it
   initialize();
   start();
   execute_as_superuser("postgres", "CREATE ROLE bulkhead LOGIN CREATEROLE NOSUPERUSER NOBYPASSRLS");
