@@ -1,0 +1,8 @@
+#!/bin/sh
+# Builds dist/main.wasm with Debian's clang-19 and lld-19 (CLANG names another clang).
+set -eu
+cd "$(dirname "$0")"
+mkdir -p dist
+"${CLANG:-clang-19}" --target=wasm32 -std=c17 -Os -mbulk-memory -ffreestanding -nostdlib -Wall -Wextra -Werror \
+  -I "${BULKHEAD_SDK:-../../sdk/c}" -Wl,--no-entry -Wl,--stack-first -Wl,--strip-all \
+  -o dist/main.wasm src/orders.c
