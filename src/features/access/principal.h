@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -15,8 +16,9 @@ enum class PrincipalKind : std::uint8_t { kAnonymous, kApiKey, kPlatformAdmin, k
 
 struct Principal {
   PrincipalKind kind = PrincipalKind::kAnonymous;
-  std::optional<TenantId> tenant;     // the organization an API key belongs to
-  std::string credential_id;          // "key:<uuid>", "platform_admin", "service:<name>"; for audit and rate limits
+  std::optional<TenantId> tenant;        // the organization an API key belongs to
+  std::string tenant_slug;               // its slug; empty when there is no tenant
+  std::string credential_id;             // "key:<uuid>", "platform_admin", "service:<name>"; for audit and rate limits
   std::vector<std::string> permissions;  // of its role ∩ scopes; "extension:read", "key:*", "*"
 
   bool is_anonymous() const { return kind == PrincipalKind::kAnonymous; }

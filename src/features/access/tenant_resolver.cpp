@@ -1,0 +1,43 @@
+#include "features/access/tenant_resolver.h"
+
+namespace bulkhead::access {
+namespace {
+
+bool names(std::string_view slug_or_id, const Principal& principal) {
+  if (slug_or_id == principal.tenant_slug) return true;
+  const auto id = TenantId::parse(slug_or_id);
+  return id && id == principal.tenant;
+}
+
+}  // namespace
+
+std::optional<Result<TenantId>> TenantResolver::try_resolve(const RouteContext& context) {
+  const Principal& principal = *context.principal;
+  const auto header = context.request.headers.find("x-tenant-id");
+  if (principal.tenant) {
+    if (header && !names(*header, principal)) return fail(ErrorCode::kTenantMismatch);
+    return *principal.tenant;
+  }
+  if (!header) return fail(ErrorCode::kTenantRequired);
+  return std::nullopt;
+}
+
+Task<Result<TenantId>> TenantResolver::resolve(const RouteContext& context) {
+  if (auto known = try_resolve(context)) co_return std::move(*known);
+  const auto found = co_await organizations_.find(std::string(*context.request.headers.find("x-tenant-id")));
+  if (!found) co_return fail(found.error());
+  co_return found->id;
+}
+
+Task<Result<TenantId>> TenantResolver::resolve_named(const RouteContext& context, std::string slug_or_id) {
+  const Principal& principal = *context.principal;
+  if (principal.tenant) {
+    if (names(slug_or_id, principal)) co_return *principal.tenant;
+    co_return fail(ErrorCode::kNotFound, "There is no such organization.");
+  }
+  const auto found = co_await organizations_.find(std::move(slug_or_id));
+  if (!found) co_return fail(found.error());
+  co_return found->id;
+}
+
+}  // namespace bulkhead::access
