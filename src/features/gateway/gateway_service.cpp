@@ -1,0 +1,244 @@
+#include "features/gateway/gateway_service.h"
+
+#include <algorithm>
+
+#include "features/access/request_identity.h"
+#include "features/gateway/execution_outcome.h"
+#include "features/gateway/header_policy.h"
+#include "platform/async/cores.h"
+
+namespace bulkhead::gateway {
+namespace {
+
+constexpr int kMaxRetries = 2;
+constexpr std::size_t kReadPiece = 64 * 1024;
+
+Error endpoint_not_found() {
+  return fail(ErrorCode::kEndpointNotFound, "The extension has no endpoint with this path.").error();
+}
+
+// Only what the transport says may be tried again; a guest's own 5xx is its answer.
+bool may_retry(net::Method method, const runners::DispatchFailure& failure) {
+  const int status = failure.error.http_status();
+  const bool transport = status == 502 || status == 503 || status == 504;
+  return transport && (!failure.dispatched || net::is_safe(method));
+}
+
+}  // namespace
+
+struct GatewayService::CoreState {
+  SystemRandom random;
+};
+
+GatewayService::GatewayService(Dependencies dependencies, metrics::Registry& registry)
+    : dependencies_(std::move(dependencies)),
+      calls_(registry.counter("gateway_calls_total", "Calls dispatched to extensions.")),
+      retries_(registry.counter("gateway_retries_total", "Dispatches tried again after a transport failure.")),
+      duration_(registry.histogram("gateway_call_duration_seconds", "From dispatch to the extension's answer.",
+                                   metrics::latency_bounds())) {
+  for (std::size_t i = 0; i < dependencies_.dispatchers.size(); ++i) cores_.push_back(std::make_unique<CoreState>());
+}
+
+GatewayService::~GatewayService() = default;
+
+Task<net::Response> GatewayService::handle(access::RouteContext& context) {
+  std::vector<std::string> allowed;
+  auto call = co_await check(context, allowed);
+  if (!call) {
+    net::Response refused = net::problem(call.error(), context.request_id);
+    if (!allowed.empty()) refused.headers.set("allow", allow_header(allowed));
+    co_return refused;
+  }
+  if (context.request.method == net::Method::kOptions) {
+    net::Response options = net::Response::empty(204);
+    options.headers.set("allow", allow_header(allowed));
+    co_return options;
+  }
+  auto ready = co_await read_body(context, *call);
+  if (ready) ready = context.admit();
+  if (!ready) co_return net::problem(ready.error(), context.request_id);
+  co_return co_await call_once(context, *call);
+}
+
+Task<Result<TenantId>> GatewayService::resolve_tenant(access::RouteContext& context) {
+  const auto named = context.request.headers.find("x-tenant-id");
+  const auto key_tenant = context.key_tenant();
+  if (!named) {
+    if (key_tenant) co_return *key_tenant;
+    co_return fail(ErrorCode::kTenantRequired, "Send x-tenant-id: this credential belongs to no organization.");
+  }
+  std::optional<TenantId> tenant = TenantId::parse(*named);
+  if (!tenant) {
+    const auto organization = co_await dependencies_.organizations.find(std::string(*named));
+    if (!organization && organization.error().code != ErrorCode::kNotFound) co_return fail(organization.error());
+    if (organization) tenant = organization->id;
+  }
+  if (key_tenant && tenant != key_tenant) {
+    co_return fail(ErrorCode::kTenantMismatch, "x-tenant-id names another organization than the credential's.");
+  }
+  if (!tenant) co_return fail(ErrorCode::kExtensionNotAvailable);
+  co_return *tenant;
+}
+
+Task<Result<GatewayService::Call>> GatewayService::check(access::RouteContext& context,
+                                                         std::vector<std::string>& allowed) {
+  BH_CO_TRY(const TenantId tenant, co_await resolve_tenant(context));
+  BH_CO_TRY(auto install, co_await dependencies_.installs.find(tenant, context.param("extension")));
+  if (!install) co_return fail(ErrorCode::kExtensionNotAvailable);
+
+  const extensions::RunnableVersion& version = install->version_for(context.principal->credential_id);
+  BH_CO_TRY(EndpointMatch match, match_endpoint(version, context.request.method, context.param("path")));
+  allowed = match.allowed;
+  if (match.allowed.empty()) co_return fail(endpoint_not_found());
+  const bool is_options = context.request.method == net::Method::kOptions;
+  if (match.endpoint == nullptr && !is_options) {
+    co_return fail(ErrorCode::kMethodNotAllowed, "This endpoint takes " + allow_header(match.allowed) + ".");
+  }
+  const std::string_view permission = is_options ? "extension:read" : std::string_view(match.endpoint->permission);
+  BH_CO_TRY(const TenantScope scope,
+            dependencies_.authorizer.authorize(*context.principal, permission, tenant, context.route));
+  Call call(scope);
+  call.install = std::move(install);
+  call.version = &version;
+  call.match = std::move(match);
+  co_return call;
+}
+
+Task<Status> GatewayService::read_body(access::RouteContext& context, Call& call) {
+  if (context.request.stream == nullptr) {
+    call.body = std::move(context.request.body);
+    co_return Status();
+  }
+  while (true) {
+    const std::size_t have = call.body.size();
+    call.body.resize(have + kReadPiece);
+    const auto got = co_await context.request.stream->read({call.body.data() + have, kReadPiece});
+    call.body.resize(have + got.value_or(0));
+    if (!got) co_return fail(got.error());
+    if (*got == 0) co_return Status();
+    if (call.body.size() > kMaxRequestBody.value) {
+      co_return fail(ErrorCode::kPayloadTooLarge, "The body is larger than 10 MB.");
+    }
+  }
+}
+
+Task<net::Response> GatewayService::call_once(access::RouteContext& context, Call& call) {
+  if (net::is_safe(context.request.method)) co_return (co_await run(context, call)).response;
+  BH_ASSERT(call.match.endpoint != nullptr);
+  const auto key = guard::idempotency_key(context.request.headers);
+  if (!key) co_return net::problem(key.error(), context.request_id);
+  call.idempotency_key = key->value_or("");
+  if (call.idempotency_key.empty()) co_return (co_await run(context, call)).response;
+
+  guard::IdempotencyRequest request{
+      .scope = call.scope,
+      .principal = context.principal->credential_id,
+      .endpoint = "ext:" + call.install->install_id.to_string() + ":" + call.match.endpoint->method + " " +
+                  call.match.endpoint->path,
+      .key = call.idempotency_key,
+      .fingerprint = guard::request_fingerprint(context.request.method_text, context.request.target, call.body)};
+  auto begun = co_await dependencies_.idempotency.begin(std::move(request));
+  if (!begun) co_return net::problem(begun.error(), context.request_id);
+  if (begun->replay) co_return std::move(*begun->replay);
+  Ran ran = co_await run(context, call);
+  if (ran.outcome_known) {
+    co_await dependencies_.idempotency.complete(begun->ticket, ran.response);
+  } else {
+    co_await dependencies_.idempotency.mark_unknown(begun->ticket);
+  }
+  co_return std::move(ran.response);
+}
+
+protocol::ExecuteRequest GatewayService::make_request(access::RouteContext& context, const Call& call) const {
+  const extensions::InstalledExtension& install = *call.install;
+  const extensions::Endpoint& endpoint = *call.match.endpoint;
+  protocol::ExecuteRequest request;
+  request.context = {.request_id = context.request_id,
+                     .tenant_id = install.tenant_id,
+                     .extension_id = install.extension_id,
+                     .install_id = install.install_id,
+                     .content_hash = call.version->content_hash,
+                     .version_id = call.version->version_id,
+                     .config_json = install.config_json,
+                     .user_json = {},
+                     .trace_parent = context.trace_parent};
+  request.limits = install.limits;
+  if (endpoint.timeout) request.limits.timeout = *endpoint.timeout;
+
+  protocol::HttpCall http;
+  http.method = context.request.method_text;
+  const std::string& rest = context.param("path");
+  http.path = rest.starts_with('/') ? rest : "/" + rest;
+  http.handler = endpoint.handler;
+  http.params = call.match.params;
+  if (auto query = net::parse_query(context.request.query())) {
+    for (auto& parameter : *query) http.query.emplace_back(std::move(parameter.name), std::move(parameter.value));
+  }
+  std::string idempotency_key = call.idempotency_key;
+  if (idempotency_key.empty() && !net::is_safe(context.request.method)) idempotency_key = context.request_id;
+  http.headers = guest_request_headers(context.request.headers, {.request_id = context.request_id,
+                                                                 .tenant_id = install.tenant_id.to_string(),
+                                                                 .extension_id = install.extension_id.to_string(),
+                                                                 .idempotency_key = std::move(idempotency_key)});
+  http.body = call.body;
+  request.call = std::move(http);
+  return request;
+}
+
+Task<std::expected<protocol::ExecuteResponse, runners::DispatchFailure>> GatewayService::dispatch_with_retries(
+    access::RouteContext& context, Call& call) {
+  runners::Dispatcher& dispatcher = *dependencies_.dispatchers[context.core];
+  Random& random = cores_[context.core]->random;
+  for (int retry = 0;; ++retry) {
+    auto outcome = co_await dispatcher.execute(make_request(context, call), call.install);
+    if (outcome || retry == kMaxRetries || !may_retry(context.request.method, outcome.error())) co_return outcome;
+    retries_.add();
+    // 50–150 ms, then 150–450 ms: about the time a runner takes to come back.
+    const std::int64_t base = retry == 0 ? 50 : 150;
+    co_await sleep_for(Millis(base + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(2 * base)))));
+  }
+}
+
+Task<GatewayService::Ran> GatewayService::run(access::RouteContext& context, Call& call) {
+  if (!net::parse_query(context.request.query())) {
+    co_return Ran{
+        net::problem(fail(ErrorCode::kBadRequest, "The query has a malformed escape.").error(), context.request_id)};
+  }
+  executions::CoreLog& log = dependencies_.log.at(context.core);
+  const UtcMicros now = dependencies_.clock.now();
+  const std::string_view path = std::string_view(context.request.target).substr(0, context.request.target.find('?'));
+  executions::Execution execution;
+  execution.start = {.id = ExecutionId::v7(now, cores_[context.core]->random),
+                     .tenant_id = call.install->tenant_id,
+                     .install_id = call.install->install_id,
+                     .extension_id = call.install->extension_id,
+                     .version_id = call.version->version_id,
+                     .kind = executions::ExecutionKind::kHttp,
+                     .started_at = now,
+                     .request_id = context.request_id,
+                     .trace_id = std::string(access::trace_id_of(context.trace_parent)),
+                     .method = context.request.method_text,
+                     .path = std::string(path.substr(0, 2048))};
+  if (auto begun = log.begin(execution.start); !begun) {
+    co_return Ran{net::problem(begun.error(), context.request_id)};
+  }
+  calls_.add();
+  auto outcome = co_await dispatch_with_retries(context, call);
+  const UtcMicros ended = dependencies_.clock.now();
+  duration_.observe(static_cast<double>((ended - now).count()) / 1e6);
+
+  Ran ran;
+  if (outcome) {
+    execution.end = execution_end(execution.start.id, *outcome, ended);
+    ran.response = client_response(*outcome, context.request_id);
+  } else {
+    const Error& failure = outcome.error().error;
+    execution.end = execution_end(execution.start.id, failure, ended);
+    ran.response = net::problem(failure, context.request_id);
+    ran.outcome_known = !outcome.error().dispatched;
+  }
+  log.finish(std::move(execution));
+  co_return ran;
+}
+
+}  // namespace bulkhead::gateway

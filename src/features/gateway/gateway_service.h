@@ -1,0 +1,76 @@
+// The gateway: /api/ext/{extensionId}/{...path} (contracts/extensions.md §4, complete).
+//
+// Order of checks: 401 (route service) → 403 tenant_mismatch → 404 extension_not_available → 404 endpoint_not_found or
+// 405 → 403 forbidden → 413 → 429 → call. A call that is dispatched has exactly one execution-log row; what is refused
+// before has none. Runs on the connection's core, with that core's dispatcher and journal.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "features/access/authorizer.h"
+#include "features/access/organization.h"
+#include "features/access/route.h"
+#include "features/executions/execution_log.h"
+#include "features/extensions/installed.h"
+#include "features/gateway/endpoint_router.h"
+#include "features/guard/idempotency.h"
+#include "features/runners/dispatcher.h"
+#include "platform/observe/metrics.h"
+
+namespace bulkhead::gateway {
+
+inline constexpr Bytes kMaxRequestBody = 10'000'000_B;  // "10 MB"
+
+class GatewayService {
+ public:
+  struct Dependencies {
+    access::Authorizer& authorizer;
+    access::OrganizationService& organizations;
+    extensions::InstallDirectory& installs;
+    std::vector<runners::Dispatcher*> dispatchers;  // one per core
+    executions::ExecutionLog& log;
+    guard::IdempotencyService& idempotency;
+    const Clock& clock;
+  };
+  GatewayService(Dependencies dependencies, metrics::Registry& registry);
+  ~GatewayService();
+
+  Task<net::Response> handle(access::RouteContext& context);
+
+ private:
+  // All that is known of one call once the checks have passed.
+  struct Call {
+    explicit Call(TenantScope tenant_scope) : scope(tenant_scope) {}
+    TenantScope scope;
+    extensions::InstalledPtr install;
+    const extensions::RunnableVersion* version = nullptr;  // kept alive by `install`
+    EndpointMatch match;
+    std::string body;
+    std::string idempotency_key;  // the client's, for unsafe methods
+  };
+  struct Ran {
+    net::Response response;
+    bool outcome_known = true;  // false: the guest may or may not have run
+  };
+
+  Task<Result<TenantId>> resolve_tenant(access::RouteContext& context);
+  Task<Result<Call>> check(access::RouteContext& context, std::vector<std::string>& allowed);
+  Task<Status> read_body(access::RouteContext& context, Call& call);
+  Task<net::Response> call_once(access::RouteContext& context, Call& call);
+  Task<Ran> run(access::RouteContext& context, Call& call);
+  Task<std::expected<protocol::ExecuteResponse, runners::DispatchFailure>> dispatch_with_retries(
+      access::RouteContext& context, Call& call);
+  protocol::ExecuteRequest make_request(access::RouteContext& context, const Call& call) const;
+
+  struct CoreState;
+  Dependencies dependencies_;
+  std::vector<std::unique_ptr<CoreState>> cores_;
+  metrics::Counter& calls_;
+  metrics::Counter& retries_;
+  metrics::Histogram& duration_;
+};
+
+}  // namespace bulkhead::gateway

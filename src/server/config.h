@@ -1,0 +1,98 @@
+// The one configuration: defaults ← TOML file ← environment ← flags (architecture.md, Layers).
+//
+// Every setting is a row of `settings()`: its dotted key, type, default, bounds, environment names and documentation.
+// From that table come validation (with line numbers), `bulkhead config explain`, and docs/configuration.md. Values are
+// read once at start into the plain `Config` below; nothing reads the environment later.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+
+namespace bulkhead::server {
+
+struct Config {
+  // server.*
+  std::string listen;
+  std::string data_dir;
+  std::string log_level;
+  std::int64_t cores = 0;
+  std::int64_t drain_grace_ms = 0;
+  std::int64_t max_connections = 0;
+  std::vector<std::string> trusted_proxies;
+  // database.*, blob.*
+  std::string database_url;
+  std::int64_t database_connections = 0;
+  std::string s3_endpoint;
+  std::string s3_bucket;
+  std::string s3_region;
+  std::string s3_access_key;
+  std::string s3_secret_key;
+  std::string s3_prefix;
+  // access.*, limits.*
+  std::string platform_admin_token;
+  bool rate_limits = true;
+  // extensions.*
+  std::string domain_root;
+  std::string trust_mode;
+  std::int64_t execution_log_days = 0;
+  // runner.*, compiler.*
+  std::int64_t runner_processes = 0;
+  std::string runner_listen;
+  std::int64_t runner_slots = 0;
+  std::int64_t compiler_timeout_ms = 0;
+  std::int64_t compiler_memory_mb = 0;
+  std::int64_t compiler_parallel = 0;
+};
+
+using ConfigValue = std::variant<std::string, std::int64_t, bool, std::vector<std::string>>;
+
+enum class Visibility : std::uint8_t { kPlain, kSecret };
+
+struct Setting {
+  std::string_view key = {};  // "server.listen"
+  std::variant<std::string Config::*, std::int64_t Config::*, bool Config::*, std::vector<std::string> Config::*>
+      member = {};
+  ConfigValue fallback = {};
+  std::string_view doc = {};
+  Visibility visibility = Visibility::kPlain;
+  std::int64_t least = 0;  // integers
+  std::int64_t most = INT64_MAX;
+  std::vector<std::string_view> choices = {};  // strings: empty = any
+  std::vector<std::string_view> aliases = {};  // environment names that contracts fix
+
+  std::string environment_name() const;  // "BULKHEAD_SERVER_LISTEN"
+};
+const std::vector<Setting>& settings();
+
+struct Explained {
+  const Setting* setting = nullptr;
+  ConfigValue value;
+  std::string source;  // "default", "bulkhead.toml:12", "environment BULKHEAD_…", "flag"
+};
+
+struct LoadedConfig {
+  Config config;
+  std::vector<Explained> explained;  // in the order of settings()
+};
+
+struct ConfigSources {
+  std::string file;                                        // path; empty = none
+  std::map<std::string, std::string> environment;          // all of it
+  std::vector<std::pair<std::string, std::string>> flags;  // key, text
+};
+
+// kUnprocessable: every problem, each with its place, e.g. "bulkhead.toml:12: server.lisen is not a known setting; did
+// you mean \"server.listen\"?".
+Result<LoadedConfig> load_config(const ConfigSources& sources);
+
+// As text, secrets as "***".
+std::string shown_value(const Explained& explained);
+
+}  // namespace bulkhead::server
