@@ -94,8 +94,9 @@ typedef struct bh_event {
 
 /* Runs the guest until one of the above. Not after BH_DONE. */
 bh_progress bh_execution_poll(bh_execution* execution, bh_event* event);
-/* The answer to the present host call. `json` is read until the next but one BH_HOST_CALL, BH_RESPONSE or BH_DONE. */
-void bh_execution_answer(bh_execution* execution, int32_t code, const uint8_t* json, size_t size);
+/* The answer to the present host call. `json` is read during the polls up to the next one that is not BH_YIELDED.
+ * `new_slice`: other guests had their turn meanwhile, so the guest gets a whole time slice. */
+void bh_execution_answer(bh_execution* execution, int32_t code, const uint8_t* json, size_t size, bool new_slice);
 
 typedef enum bh_outcome_kind {
   BH_OUTCOME_OK = 0,

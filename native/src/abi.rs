@@ -75,6 +75,11 @@ const EXPORTS: [(&str, &[ValType], &[ValType], bool); 4] = [
     ("_initialize", &[], &[], false),
 ];
 
+/// Pages of 64 KiB in the largest memory that any engine gives (`protocol::kMaxMemory`).
+const MAX_MEMORY_PAGES: u64 = 16 * 1024;
+/// Equals the default of `EngineSettings::max_table_elements`.
+const MAX_TABLE_ELEMENTS: u64 = 50_000;
+
 /// What the engine runs; `engine::config` turns the same proposals on and off.
 fn features() -> WasmFeatures {
     let mut features = WasmFeatures::default();
@@ -146,7 +151,7 @@ fn check_import(module: &str, name: &str, ty: Option<&FuncType>) -> Result<(), R
     }
 }
 
-pub fn check(wasm: &[u8], max_memory_pages: u64) -> Result<(), Refusal> {
+pub fn check(wasm: &[u8]) -> Result<(), Refusal> {
     if Parser::is_component(wasm) {
         return rejected("It is a component; ABI v1 takes a core module.");
     }
@@ -182,11 +187,24 @@ pub fn check(wasm: &[u8], max_memory_pages: u64) -> Result<(), Refusal> {
             Payload::MemorySection(reader) => {
                 for memory in reader {
                     let memory = memory.expect("validated");
-                    if memory.initial > max_memory_pages {
+                    if memory.initial > MAX_MEMORY_PAGES {
                         return rejected(format!(
                             "It starts with {} MiB of memory; at most {} MiB are possible.",
                             memory.initial / 16,
-                            max_memory_pages / 16
+                            MAX_MEMORY_PAGES / 16
+                        ));
+                    }
+                }
+            }
+            Payload::TableSection(reader) => {
+                if reader.count() > 1 {
+                    return rejected("It has more than one table.");
+                }
+                for table in reader {
+                    let initial = table.expect("validated").ty.initial;
+                    if initial > MAX_TABLE_ELEMENTS {
+                        return rejected(format!(
+                            "Its table has {initial} elements; at most {MAX_TABLE_ELEMENTS} are possible."
                         ));
                     }
                 }
@@ -242,14 +260,11 @@ fn exports_start(wasm: &[u8]) -> bool {
     })
 }
 
-/// Pages of 64 KiB in the largest memory that any engine gives (`protocol::kMaxMemory`).
-pub const MAX_MEMORY_PAGES: u64 = 16 * 1024;
-
 /// # Safety
 /// See the header.
 #[no_mangle]
 pub unsafe extern "C" fn bh_module_check(wasm: *const u8, size: usize, message: *mut Buffer) -> u32 {
-    match check(slice(wasm, size), MAX_MEMORY_PAGES) {
+    match check(slice(wasm, size)) {
         Ok(()) => 0,
         Err(Refusal::Rejected(text)) => {
             *message = text.into();

@@ -48,6 +48,7 @@ pub enum Event {
 pub struct Answer {
     pub code: i32,
     pub json: View,
+    pub new_slice: bool,
 }
 
 /// What the future and its owner share.
@@ -383,8 +384,14 @@ pub unsafe extern "C" fn bh_execution_poll(execution: *mut Execution, event: *mu
 /// # Safety
 /// See the header.
 #[no_mangle]
-pub unsafe extern "C" fn bh_execution_answer(execution: *mut Execution, code: i32, json: *const u8, size: usize) {
-    (*execution).exchange.lock().answer = Some(Answer { code, json: View(json, size) });
+pub unsafe extern "C" fn bh_execution_answer(
+    execution: *mut Execution,
+    code: i32,
+    json: *const u8,
+    size: usize,
+    new_slice: bool,
+) {
+    (*execution).exchange.lock().answer = Some(Answer { code, json: View(json, size), new_slice });
 }
 
 /// `bh_outcome`.

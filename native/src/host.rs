@@ -8,7 +8,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::task::Poll;
 
-use wasmtime::{Caller, Linker, Memory, TypedFunc};
+use wasmtime::{AsContextMut, Caller, Linker, Memory, TypedFunc};
 
 use crate::abi::{host_function_name, spellings, HOST_FUNCTIONS, IMPORT_MODULE, LOG_FUNCTIONS};
 use crate::execution::{Answer, Event, Guest, View};
@@ -152,6 +152,9 @@ async fn host_call(
         return Ok(code);
     }
     let answer = answer(caller.data()).await;
+    if answer.new_slice {
+        caller.as_context_mut().set_epoch_deadline(1);
+    }
     let size = answer.json.len();
     let mut code = answer.code;
     let mut place = 0;

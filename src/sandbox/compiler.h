@@ -24,7 +24,6 @@ Status validate_module(std::string_view wasm);
 class Compiler {
  public:
   static Result<std::unique_ptr<Compiler>> create(Metering metering);
-  ~Compiler();
   Compiler(const Compiler&) = delete;
   Compiler& operator=(const Compiler&) = delete;
 
@@ -33,10 +32,14 @@ class Compiler {
   const std::string& fingerprint() const { return fingerprint_; }
 
  private:
-  explicit Compiler(bh_engine* native);
+  struct Delete {
+    void operator()(bh_engine* engine) const;
+  };
+  using Native = std::unique_ptr<bh_engine, Delete>;
+  explicit Compiler(Native native);
 
-  bh_engine* native_;
-  std::string fingerprint_;
+  const Native native_;
+  const std::string fingerprint_;
 };
 
 // "x86_64-linux-gnu": the target part of a code cache key (ModuleOffer::target).

@@ -24,6 +24,8 @@
 #include "sandbox/host_calls.h"
 #include "sandbox/module.h"
 
+struct bh_execution;
+
 namespace bulkhead::sandbox {
 
 enum class Progress : std::uint8_t { kDone, kYielded, kWaiting };
@@ -36,7 +38,7 @@ struct ExecutionInput {
 
 struct ExecutionResult {
   // The guest's response bytes, or: kTrap, kTimeout, kMemoryExceeded, kHandlerError, kResponseTooLarge, kModuleInvalid
-  // (alloc or out_ptr garbage), kQuotaExceeded (fuel), kRunnerOverloaded (no free slot), or what cancel() was given.
+  // (alloc or out_ptr garbage), kRunnerOverloaded (no free slot), or what cancel() was given. Used-up fuel is kTimeout.
   // `message` is for the extension's author (kind of trap, abort message), `detail` holds the wasm backtrace.
   Result<std::string> response;
   std::optional<std::int32_t> handler_error;  // the number, with kHandlerError
@@ -56,14 +58,15 @@ class Execution {
 
   // Runs the guest until it is done, has used up its tick, or waits for a host call. Not after kDone.
   Progress resume();
-  // Gives the answer to the host call that the guest waits for; then resume. A token that is not (any more) waited
-  // for is ignored, so that late answers are harmless. Answers over Limits::memory become kTooLarge for the guest.
+  // Gives the answer to the host call that the guest waits for; then resume. Not from HostCalls::start. A token that is
+  // not (any more) waited for is ignored, so that late answers are harmless. Answers over Limits::memory become
+  // kTooLarge for the guest.
   void complete_host_call(HostCallToken token, HostAnswer answer);
   // Ends a run that is between two resumes: the guest's stack is unwound, the slot freed, and take_result() gives
   // `reason`. Nothing happens when it is done already.
   void cancel(Error reason);
 
-  bool is_done() const;
+  bool is_done() const { return native_ == nullptr; }
   // Once, after kDone or cancel().
   ExecutionResult take_result();
   // What has been used so far.
@@ -73,12 +76,34 @@ class Execution {
   void set_context(void* context) { context_ = context; }
   void* context() const { return context_; }
 
-  struct State;  // the callbacks of native code
-
  private:
-  explicit Execution(std::unique_ptr<State> state);
+  struct Delete {
+    void operator()(bh_execution* execution) const;
+  };
+  using Native = std::unique_ptr<bh_execution, Delete>;
 
-  std::unique_ptr<State> state_;
+  Execution(std::shared_ptr<const Module> module, ExecutionInput input, HostCalls& host_calls);
+  Progress run_slice();
+  void answer(HostAnswer answer, bool is_new_slice);
+  void finish(Result<std::string> response);
+  void finish_as_native_says();
+  Engine& engine() const { return *module_->engine(); }
+
+  const std::shared_ptr<const Module> module_;
+  const ExecutionInput input_;
+  HostCalls& host_calls_;
+  const SteadyTime created_;
+  Native native_;                  // null when done
+  HostAnswer answer_;              // native code reads it during the slice after the answer
+  HostCallToken waiting_for_ = 0;  // the call whose answer is missing
+  bool is_running_ = false;        // inside resume
+  bool holds_slot_ = false;
+  bool has_yielded_ = false;
+  std::chrono::nanoseconds cpu_{0};
+  std::string response_;
+  std::optional<std::int32_t> handler_error_;
+  std::optional<ExecutionResult> result_;
+  protocol::Usage final_usage_;
   void* context_ = nullptr;
 };
 

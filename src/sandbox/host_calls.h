@@ -19,7 +19,7 @@ using HostCallToken = std::uint32_t;
 // The guest gets `code` as the import's result and, if the text is not empty, the JSON through its own `alloc`.
 struct HostAnswer {
   protocol::HostCode code = protocol::HostCode::kOk;
-  std::string response_json;
+  std::string response_json{};
 };
 
 // Implemented by the runner; used on the execution's thread, inside Execution::resume.

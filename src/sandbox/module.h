@@ -19,18 +19,21 @@ class Module {
   // can't change any more (all seals set); never pass anything that a tenant supplied.
   // kModuleInvalid: not Wasmtime code, or made for another version, CPU or metering.
   static Result<std::shared_ptr<const Module>> load(std::shared_ptr<Engine> engine, int fd);
-  ~Module();
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 
   const std::shared_ptr<Engine>& engine() const { return engine_; }
-  bh_module* native() const { return native_; }
+  const bh_module* native() const { return native_.get(); }
 
  private:
-  Module(std::shared_ptr<Engine> engine, bh_module* native);
+  struct Delete {
+    void operator()(bh_module* module) const;
+  };
+  using Native = std::unique_ptr<bh_module, Delete>;
+  Module(std::shared_ptr<Engine> engine, Native native);
 
-  std::shared_ptr<Engine> engine_;
-  bh_module* native_;
+  const std::shared_ptr<Engine> engine_;
+  const Native native_;  // ends before the engine
 };
 
 }  // namespace bulkhead::sandbox
