@@ -60,29 +60,15 @@ Task<net::Response> GatewayService::handle(access::RouteContext& context) {
   co_return co_await call_once(context, *call);
 }
 
-Task<Result<TenantId>> GatewayService::resolve_tenant(access::RouteContext& context) {
-  const auto named = context.request.headers.find("x-tenant-id");
-  const auto key_tenant = context.key_tenant();
-  if (!named) {
-    if (key_tenant) co_return *key_tenant;
-    co_return fail(ErrorCode::kTenantRequired, "Send x-tenant-id: this credential belongs to no organization.");
-  }
-  std::optional<TenantId> tenant = TenantId::parse(*named);
-  if (!tenant) {
-    const auto organization = co_await dependencies_.organizations.find(std::string(*named));
-    if (!organization && organization.error().code != ErrorCode::kNotFound) co_return fail(organization.error());
-    if (organization) tenant = organization->id;
-  }
-  if (key_tenant && tenant != key_tenant) {
-    co_return fail(ErrorCode::kTenantMismatch, "x-tenant-id names another organization than the credential's.");
-  }
-  if (!tenant) co_return fail(ErrorCode::kExtensionNotAvailable);
-  co_return *tenant;
-}
-
 Task<Result<GatewayService::Call>> GatewayService::check(access::RouteContext& context,
                                                          std::vector<std::string>& allowed) {
-  BH_CO_TRY(const TenantId tenant, co_await resolve_tenant(context));
+  auto resolved = co_await dependencies_.tenants.resolve(context);
+  if (!resolved) {
+    // An organization that does not exist has nothing installed.
+    const bool unknown = resolved.error().code == ErrorCode::kNotFound;
+    co_return unknown ? fail(ErrorCode::kExtensionNotAvailable) : fail(std::move(resolved.error()));
+  }
+  const TenantId tenant = *resolved;
   BH_CO_TRY(auto install, co_await dependencies_.installs.find(tenant, context.param("extension")));
   if (!install) co_return fail(ErrorCode::kExtensionNotAvailable);
 
@@ -95,8 +81,7 @@ Task<Result<GatewayService::Call>> GatewayService::check(access::RouteContext& c
     co_return fail(ErrorCode::kMethodNotAllowed, "This endpoint takes " + allow_header(match.allowed) + ".");
   }
   const std::string_view permission = is_options ? "extension:read" : std::string_view(match.endpoint->permission);
-  BH_CO_TRY(const TenantScope scope,
-            dependencies_.authorizer.authorize(*context.principal, permission, tenant, context.route));
+  BH_CO_TRY(const TenantScope scope, dependencies_.authorizer.authorize(context, permission, tenant));
   Call call(scope);
   call.install = std::move(install);
   call.version = &version;

@@ -11,8 +11,8 @@
 
 #include "base/error.h"
 #include "features/access/authorizer.h"
-#include "features/access/organization.h"
 #include "features/access/route.h"
+#include "features/access/tenant_resolver.h"
 #include "features/executions/execution_log.h"
 #include "features/extensions/installed.h"
 #include "features/gateway/endpoint_router.h"
@@ -28,7 +28,7 @@ class GatewayService {
  public:
   struct Dependencies {
     access::Authorizer& authorizer;
-    access::OrganizationService& organizations;
+    access::TenantResolver& tenants;
     extensions::InstallDirectory& installs;
     std::vector<runners::Dispatcher*> dispatchers;  // one per core
     executions::ExecutionLog& log;
@@ -56,7 +56,6 @@ class GatewayService {
     bool outcome_known = true;  // false: the guest may or may not have run
   };
 
-  Task<Result<TenantId>> resolve_tenant(access::RouteContext& context);
   Task<Result<Call>> check(access::RouteContext& context, std::vector<std::string>& allowed);
   Task<Status> read_body(access::RouteContext& context, Call& call);
   Task<net::Response> call_once(access::RouteContext& context, Call& call);
