@@ -52,8 +52,10 @@ class Headers {
 
 struct RequestHead {
   Method method = Method::kOther;
-  std::string method_text;  // as sent, for kOther
-  std::string target;       // as sent: "/a/b?c=d"
+  std::string method_text;  // as sent
+  // Origin form as sent, "/a/b?c=d", or "*" (OPTIONS). The absolute form ("GET http://host/a") is turned into it, and
+  // the `host` field then is the target's (RFC 9112 §3.2.2).
+  std::string target;
   Headers headers;
   boost::asio::ip::address peer;  // the socket's peer
   std::uint16_t peer_port = 0;
@@ -75,24 +77,40 @@ class BodyReader {
   virtual Task<Result<std::size_t>> read(std::span<char> into) = 0;
 };
 
+// What a handler can learn about its client while it works on a long request.
+class ClientLink {
+ public:
+  virtual ~ClientLink() = default;
+  // The client has closed (or half-closed) or reset the connection. One poll(2); nothing is read.
+  virtual bool gone() const = 0;
+  // Calls `then` at most once, on the connection's core, within about 350 ms after the client has left; never after
+  // the answer is complete. Replaces an earlier call. Costs nothing unless it is used.
+  virtual void when_gone(std::move_only_function<void()> then) = 0;
+};
+
 struct Request : RequestHead {
   std::string body;              // whole, when the plan was buffered
   BodyReader* stream = nullptr;  // when the plan was streamed
+  ClientLink* client = nullptr;  // null where there is no connection (tests)
 };
 
 // Writes a response body piece by piece (chunked); used for live tails and downloads.
 class ResponseWriter {
  public:
   virtual ~ResponseWriter() = default;
-  // kCancelled once the client has left or does not read within the write time-out.
+  // Sends the piece at once. kCancelled once the client has left or does not read within the write time-out.
   virtual Task<Status> write(std::string_view piece) = 0;
+  // The rest can't be delivered (the source broke): the connection closes without the end mark, so that the client sees
+  // a cut answer and not a short one.
+  virtual void abort() {}
 };
 
 struct Response {
   int status = 200;
   Headers headers;
   std::string body;
-  // When set, the body is what this writes (transfer-encoding: chunked) and `body` is ignored.
+  // When set, the body is what this writes and `body` is ignored: transfer-encoding: chunked, or, when `headers` has a
+  // content-length, exactly that many bytes. Not called for HEAD, 204 and 304.
   std::move_only_function<Task<>(ResponseWriter&)> stream;
   bool close = false;  // close the connection after this answer
 
@@ -101,8 +119,9 @@ struct Response {
   static Response empty(int status);
 };
 
-// RFC 9457 application/problem+json (contracts/access.md, Errors). Adds retry-after and www-authenticate where due.
-// `path` becomes nothing visible; `request_id` is echoed in the body.
+// RFC 9457 application/problem+json (contracts/access.md, Errors), with `www-authenticate` on 401 and `retry-after`
+// where the error names a time and on every 429 and 503. `detail` is the error's message; its `detail` and causes stay
+// inside.
 Response problem(const Error& error, std::string_view request_id);
 
 // --- targets -----------------------------------------------------------------------------------------------------

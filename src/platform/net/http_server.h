@@ -1,8 +1,9 @@
 // The HTTP/1.1 server: one listener per core (SO_REUSEPORT), keep-alive, pipelining, the limits and time-outs of
 // contracts/access.md (Edge), refusal of request-smuggling forms, graceful drain.
 //
-// The service says, from the head alone, how the body is to be received (`plan`); then it answers (`handle`). Both run on
-// the connection's core. Whatever the service does not read of a body is drained up to a bound, else the connection closes.
+// The service says, from the head alone, how the body is to be received (`plan`); then it answers (`handle`). Both run
+// on the connection's core. Whatever the service does not read of a body is drained up to a bound, else the connection
+// closes. Requests of one connection are handled one after the other; their answers share sends where they can.
 #pragma once
 
 #include <memory>
@@ -19,8 +20,8 @@ namespace bulkhead::net {
 
 struct BodyPlan {
   enum class Mode : std::uint8_t { kBuffered, kStreamed } mode = Mode::kBuffered;
-  Bytes limit = 1_MiB;         // larger: 413, before the body is read when content-length says so
-  Millis deadline{30'000};     // for receiving the whole body → 408
+  Bytes limit = 1_MiB;      // larger: 413, before the body is read when content-length says so
+  Millis deadline{30'000};  // for receiving the whole body → 408
 };
 
 class HttpService {
@@ -40,7 +41,7 @@ struct HttpServerOptions {
   Bytes target_limit = 8_KiB;
   Millis header_timeout{10'000};
   Millis idle_timeout{60'000};
-  Millis write_timeout{30'000};    // for a client to take the next piece of an answer
+  Millis write_timeout{30'000};  // for a client to take the next piece of an answer
   std::size_t max_connections = 16'384;
 };
 
@@ -53,7 +54,10 @@ class HttpServer {
   virtual Task<> drain(Millis grace) = 0;
 };
 
-// `service` outlives the server. Listening starts at once on every core.
+// `service` and `registry` outlive the server, and the service every handler that is still running: drain the server or
+// stop the cores before the service goes. Destroying the server without a drain cuts all connections.
+// Listening starts at once on every core. Errors: kBadRequest (host), kUnavailable (the address is taken, no
+// permission).
 Result<std::unique_ptr<HttpServer>> listen_http(Cores& cores, HttpService& service, const HttpServerOptions& options,
                                                 metrics::Registry& registry);
 
