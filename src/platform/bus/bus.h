@@ -2,8 +2,8 @@
 // not miss a message writes it to the outbox (outbox.h) in the same transaction and makes its consumer idempotent.
 //
 // Topics are dot-separated words; a subscription names a topic or a prefix ("policy.invalidate.*"). Handlers run on the
-// core they were subscribed on. Each subscription has a bounded queue; overflow drops the oldest and tells the handler by
-// `lost()` so that it can catch up from the store.
+// core they were subscribed on. Each subscription has a bounded queue; overflow drops the oldest and tells the handler
+// by `lost()` so that it can catch up from the store.
 #pragma once
 
 #include <functional>

@@ -1,0 +1,12 @@
+-- tenant-scoped: outbox_event
+CREATE TABLE outbox_event (
+  sequence BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  tenant_id TEXT,
+  topic TEXT NOT NULL,
+  payload TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  published_at BIGINT
+);
+CREATE INDEX outbox_event_pending ON outbox_event (sequence) WHERE published_at IS NULL;
+CREATE INDEX outbox_event_published ON outbox_event (published_at) WHERE published_at IS NOT NULL;
