@@ -155,10 +155,13 @@ void bh_schema_delete(bh_schema* schema);
  * "[\"/pointer\",\"message\"]\n" each. Any thread. */
 bool bh_schema_validate(const bh_schema* schema, const uint8_t* json, size_t size, size_t limit, bh_buffer* problems);
 
-/* ---- tests ----------------------------------------------------------------------------------------------------- */
+/* ---- tests and benchmarks; linked into nothing else ------------------------------------------------------------ */
 
-/* WebAssembly text to binary; false: the reason is in *out. Not used (so not linked) outside tests and benchmarks. */
+/* WebAssembly text to binary; false: the reason is in *out. */
 bool bh_wat_to_wasm(const uint8_t* text, size_t size, bh_buffer* out);
+/* The least that Wasmtime needs to answer a request with a fresh instance: no fiber, no limit, nothing collected. The
+ * module waits for no host call. Returns the response's length, 0 on failure. */
+uint32_t bh_bare_run(const bh_module* module, const uint8_t* request, size_t size);
 
 #ifdef __cplusplus
 }

@@ -67,6 +67,19 @@ pub struct Exchange {
 #[derive(Clone)]
 pub struct SharedExchange(Arc<Mutex<Exchange>>);
 impl SharedExchange {
+    fn new() -> SharedExchange {
+        SharedExchange(Arc::new(Mutex::new(Exchange {
+            event: Event::None,
+            answer: None,
+            logs: Vec::new(),
+            log_bytes: 0,
+            log_truncated: false,
+            host_calls: 0,
+            memory: 0,
+            memory_refused: false,
+            fuel_used: 0,
+        })))
+    }
     pub fn lock(&self) -> MutexGuard<'_, Exchange> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,6 +106,21 @@ pub struct Guest {
     pub host_call_limit: u32,
     pub in_alloc: bool,
     table_limit: usize,
+}
+
+impl Guest {
+    pub fn without_limits(program: &Program) -> Guest {
+        Guest {
+            exchange: SharedExchange::new(),
+            exports: program.exports,
+            clock: program.clock,
+            memory_limit: u64::MAX,
+            log_limit: u64::MAX,
+            host_call_limit: u32::MAX,
+            in_alloc: false,
+            table_limit: usize::MAX,
+        }
+    }
 }
 
 impl ResourceLimiter for Guest {
@@ -352,17 +380,7 @@ pub unsafe extern "C" fn bh_execution_new(
 ) -> *mut Execution {
     Arc::increment_strong_count(module);
     let program = Arc::from_raw(module);
-    let exchange = SharedExchange(Arc::new(Mutex::new(Exchange {
-        event: Event::None,
-        answer: None,
-        logs: Vec::new(),
-        log_bytes: 0,
-        log_truncated: false,
-        host_calls: 0,
-        memory: 0,
-        memory_refused: false,
-        fuel_used: 0,
-    })));
+    let exchange = SharedExchange::new();
     let future = Box::pin(run(program, exchange.clone(), *limits, View(request, size)));
     Box::into_raw(Box::new(Execution { future: Some(future), exchange, outcome: None }))
 }

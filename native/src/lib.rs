@@ -5,6 +5,7 @@
 //! - `execution`: one run of a guest, as a future that C++ polls
 //! - `host`: the functions that a guest can import
 //! - `schema`: JSON Schema
+//! - `testing`: for tests and benchmarks only; not linked into the product
 //!
 //! Rust is used where Wasmtime's C API has no door: a host function that suspends the guest and later calls the guest's
 //! `alloc`, a limiter that tells out of memory from a trap, a module mapped from an open file, and a run that costs one
@@ -16,4 +17,4 @@ mod engine;
 mod execution;
 mod host;
 mod schema;
-mod text;
+mod testing;
