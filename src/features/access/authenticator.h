@@ -47,8 +47,9 @@ class Authenticator {
     UtcMicros expires_at;
   };
   struct Options {
-    std::string platform_admin_token;  // PLATFORM_API_ADMIN_TOKEN; empty: no token is the admin's
-    std::function<std::optional<ServiceIdentity>(std::string_view token)> service_tokens;  // thread-safe; may be empty
+    std::string platform_admin_token{};  // PLATFORM_API_ADMIN_TOKEN; empty: no token is the admin's
+    std::function<std::optional<ServiceIdentity>(std::string_view token)>
+        service_tokens{};  // thread-safe; may be empty
     Millis cache_for{60'000};
     Millis cache_refusals_for{5'000};
     std::size_t cache_entries_per_core = 4'096;

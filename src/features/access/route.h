@@ -29,7 +29,7 @@ struct RouteContext {
   std::string_view route;    // the pattern, for metrics and denials
   // Path parameters. `:name` is percent-decoded; `*name` is as sent, because it must be split into segments before it
   // is decoded (RFC 3986 §2.4).
-  std::vector<std::pair<std::string, std::string>> params;
+  std::vector<std::pair<std::string, std::string>> params{};
   boost::asio::ip::address client;  // after trusted_proxies
   std::size_t core = 0;
   bool local_socket = false;  // came by a Unix socket: `client` means nothing
@@ -64,8 +64,8 @@ struct Route {
   };
   std::variant<Public, Permission> access = Permission{"any"};
   LimitClass limit = LimitClass::kRead;
-  net::BodyPlan body;
-  std::string_view summary;  // one line, for OpenAPI
+  net::BodyPlan body{};
+  std::string_view summary{};  // one line, for OpenAPI
   std::function<Task<net::Response>(RouteContext&)> handler;
   Admit admit = Admit::kBeforeHandler;
 
