@@ -2,7 +2,8 @@
 # are told apart by their names, so a room's CMakeLists.txt is one call:
 #   bh_room(base LINKS OpenSSL::Crypto PkgConfig::SODIUM Boost::json)
 # makes the library bh_base of *.cpp, the test program bh_base_test of *_test.cpp (one ctest entry), a benchmark
-# program for each *_bench.cpp (bench_<file>) and, with BH_FUZZ, a fuzz program for each *_fuzz.cpp (fuzz_<file>).
+# program for each x_bench.cpp (bench_x) and, with BH_FUZZ, a fuzz program for each x_fuzz.cpp (fuzz_x, whose seeds are in
+# test/fuzz/x/).
 # DEPENDS names other rooms (checked against the layers by tools/check_layers.py from the includes).
 function(bh_room name)
   cmake_parse_arguments(ROOM "" "" "DEPENDS;LINKS;TEST_LINKS" ${ARGN})
@@ -46,12 +47,14 @@ function(bh_room name)
   endif()
   foreach(bench ${benches})
     get_filename_component(stem ${bench} NAME_WE)
+    string(REGEX REPLACE "_bench$" "" stem ${stem})
     add_executable(bench_${stem} EXCLUDE_FROM_ALL ${bench})
     target_link_libraries(bench_${stem} PRIVATE bh_${name} benchmark::benchmark)
   endforeach()
   if(BH_FUZZ)
     foreach(fuzzer ${fuzzers})
       get_filename_component(stem ${fuzzer} NAME_WE)
+      string(REGEX REPLACE "_fuzz$" "" stem ${stem})
       add_executable(fuzz_${stem} ${fuzzer})
       target_link_libraries(fuzz_${stem} PRIVATE bh_${name})
       target_link_options(fuzz_${stem} PRIVATE -fsanitize=fuzzer)
