@@ -35,7 +35,7 @@ struct RouteContext {
   bool local_socket = false;  // came by a Unix socket: `client` means nothing
   LimitClass limit = LimitClass::kRead;
   AdmissionPort* admission_port = nullptr;
-  Admission admission;  // what the answer's RateLimit headers say
+  Admission admission{};  // what the answer's RateLimit headers say
 
   const std::string& param(std::string_view name) const;  // asserts that the pattern has it
   // The organization meant: the key's, else `x-tenant-id` (contracts/extensions.md §4) by id or slug must be resolved
