@@ -6,6 +6,7 @@
 #include <boost/beast/http/error.hpp>
 #include <charconv>
 #include <cstring>
+#include <limits>
 
 namespace bulkhead::net {
 namespace {
@@ -50,7 +51,11 @@ std::optional<AbsoluteForm> split_absolute(std::string_view target) {
 // Beast's parser writing straight into our head. Lives for one message (it can't be reused).
 class RequestParser::Beast final : public http::basic_parser<true> {
  public:
-  Beast() { body_limit(boost::none); }
+  // Our scanner and `begin_chunks` hold the limits.
+  Beast() {
+    header_limit(std::numeric_limits<std::uint32_t>::max());
+    body_limit(boost::none);
+  }
 
   // Parses a whole head. Framing facts are in `facts` afterwards.
   Status parse_head(std::string_view text, RequestHead& head, HeadFacts& facts) {
