@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "platform/observe/log.h"
 #include "platform/sql/placeholders.h"
 
 namespace bulkhead::sql {
@@ -14,6 +15,10 @@ namespace {
 constexpr std::size_t kMostStatements = 256;
 // Virtual machine instructions between two looks at the clock: some 100 µs.
 constexpr int kProgressInterval = 4000;
+// Of 4 KiB.
+constexpr int kCheckpointPages = 2'000;
+constexpr int kLargeLogPages = 16'000;
+constexpr int kLargeLogWaitMillis = 200;
 
 // Statement text is ours and holds no values, so it may be logged.
 std::string describe(sqlite3* handle, std::string_view statement) {
@@ -52,14 +57,17 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::open(const SqliteOpt
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   const int opened = sqlite3_open_v2(options.path.c_str(), &handle, flags, nullptr);
   BH_ASSERT(handle != nullptr);
-  std::unique_ptr<SqliteConnection> connection(new SqliteConnection(handle, access, options.statement_timeout));
+  std::unique_ptr<SqliteConnection> connection(new SqliteConnection(handle, access, options));
   if (opened != SQLITE_OK) return fail(connection->last_error("open " + options.path));
-  BH_TRY_VOID(connection->configure(options));
+  BH_TRY_VOID(connection->configure());
   return connection;
 }
 
-SqliteConnection::SqliteConnection(sqlite3* handle, Access access, Millis statement_timeout)
-    : handle_(handle), access_(access), statement_timeout_(statement_timeout) {
+SqliteConnection::SqliteConnection(sqlite3* handle, Access access, const SqliteOptions& options)
+    : handle_(handle),
+      access_(access),
+      statement_timeout_(options.statement_timeout),
+      busy_timeout_(options.busy_timeout) {
   sqlite3_progress_handler(handle_, kProgressInterval, &SqliteConnection::on_progress, this);
 }
 
@@ -68,16 +76,39 @@ SqliteConnection::~SqliteConnection() {
   sqlite3_close(handle_);
 }
 
-Status SqliteConnection::configure(const SqliteOptions& options) {
-  sqlite3_busy_timeout(handle_, static_cast<int>(options.busy_timeout.count()));
-  statement_deadline_ = std::chrono::steady_clock::now() + options.busy_timeout + statement_timeout_;
+Status SqliteConnection::configure() {
+  sqlite3_busy_timeout(handle_, static_cast<int>(busy_timeout_.count()));
   // WAL with synchronous=FULL: a commit is on disk (fsync of the WAL) when COMMIT returns.
   std::string settings =
       "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;"
-      "PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=2000; PRAGMA journal_size_limit=67108864;"
+      "PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864;"
       "PRAGMA trusted_schema=OFF;";
   if (access_ == Access::kReader) settings += "PRAGMA query_only=ON;";
-  return run_script(settings);
+  BH_TRY_VOID(run_script(settings));
+  // Instead of SQLite's automatic checkpoints, which would run inside of COMMIT while callers wait.
+  sqlite3_wal_hook(handle_, &SqliteConnection::on_commit, this);
+  return {};
+}
+
+int SqliteConnection::on_commit(void* self, sqlite3*, const char*, int log_pages) {
+  static_cast<SqliteConnection*>(self)->log_pages_ = log_pages;
+  return SQLITE_OK;
+}
+
+// A passive checkpoint waits for nobody, but the log only starts anew at a moment without readers. Readers that always
+// overlap would let it grow for ever, so a large log waits a little for those that still read from it.
+void SqliteConnection::checkpoint_if_due() {
+  if (log_pages_ < pages_at_checkpoint_) pages_at_checkpoint_ = 0;  // it has started anew
+  if (log_pages_ - pages_at_checkpoint_ < kCheckpointPages) return;
+  pages_at_checkpoint_ = log_pages_;
+  const bool is_large = log_pages_ >= kLargeLogPages;
+  if (is_large) sqlite3_busy_timeout(handle_, kLargeLogWaitMillis);
+  const int mode = is_large ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
+  const int result = sqlite3_wal_checkpoint_v2(handle_, nullptr, mode, nullptr, nullptr);
+  if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY) {
+    log::warn("sql_checkpoint_failed", last_error("checkpoint"), {{"log_pages", log_pages_}});
+  }
+  sqlite3_busy_timeout(handle_, static_cast<int>(busy_timeout_.count()));
 }
 
 Status SqliteConnection::run_script(const std::string& script) {

@@ -32,6 +32,8 @@ class SqliteConnection final : public Transaction {
   bool in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
   // Foreign keys declared DEFERRABLE are checked at COMMIT, where they would fail the whole group.
   bool has_unresolved_foreign_keys() const;
+  // Moves the write-ahead log into the database file when it has grown. For the writer, between commits.
+  void checkpoint_if_due();
   // After an I/O error nothing that this connection has cached can be trusted.
   bool must_reopen() const { return must_reopen_; }
 
@@ -41,8 +43,8 @@ class SqliteConnection final : public Transaction {
     std::size_t parameters = 0;
     std::list<std::string>::iterator recency;
   };
-  SqliteConnection(sqlite3* handle, Access access, Millis statement_timeout);
-  Status configure(const SqliteOptions& options);
+  SqliteConnection(sqlite3* handle, Access access, const SqliteOptions& options);
+  Status configure();
   Result<Outcome> run(std::string_view statement, const Values& values) override;
   Result<Statement*> prepare(std::string_view text);
   Status bind(sqlite3_stmt* statement, const Values& values);
@@ -51,12 +53,16 @@ class SqliteConnection final : public Transaction {
   // What the last call's result code means.
   Error last_error(std::string_view statement);
   static int on_progress(void* self);
+  static int on_commit(void* self, sqlite3* handle, const char* name, int log_pages);
 
   sqlite3* handle_;
   const Access access_;
   const Millis statement_timeout_;
+  const Millis busy_timeout_;
   SteadyTime statement_deadline_{};
   bool must_reopen_ = false;
+  int log_pages_ = 0;            // in the write-ahead log after the last commit
+  int pages_at_checkpoint_ = 0;  // … at the last checkpoint
   std::unordered_map<std::string, Statement> statements_;
   std::list<std::string> recency_;  // most recent first
 };

@@ -82,6 +82,7 @@ std::vector<Job> SqliteDatabase::run_group(std::vector<Job> jobs) {
   if (!writer_->in_transaction()) return after_lost_group(std::move(group));
   const Status committed = commit(group);
   for (Ran& ran : group) ran.job.finish(metrics_, ran.outcome && !committed ? committed : std::move(ran.outcome));
+  writer_->checkpoint_if_due();
   return {};
 }
 

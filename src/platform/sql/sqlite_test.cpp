@@ -187,6 +187,35 @@ TEST_F(SqliteTest, ALockOfAnotherProcessIsWaitedForAndThenStoreUnavailable) {
   EXPECT_TRUE(write());
 }
 
+// Each read ends only after the next one has begun: there is always somebody who reads.
+TEST_F(SqliteTest, TheLogStaysBoundedWhenReadersAlwaysOverlap) {
+  std::atomic<bool> stop = false;
+  std::atomic<int> begun = 0;
+  const auto read_on = [&] {
+    while (!stop) {
+      EXPECT_TRUE(wait(database_->system_read([&](SystemTx& tx) -> Status {
+        BH_TRY_VOID(tx.query("SELECT COUNT(*) FROM item"));
+        const int mine = ++begun;
+        while (begun == mine && !stop) std::this_thread::yield();
+        return {};
+      })));
+    }
+  };
+  std::thread first(read_on);
+  std::thread second(read_on);
+  std::uintmax_t largest = 0;
+  for (std::int64_t id = 0; id < 1'100; ++id) {
+    ASSERT_TRUE(wait(database_->system_write([id](SystemTx& tx) {
+      return tx.execute("INSERT INTO item (id, text) VALUES ($1, $2)", {id, std::string(100'000, 'x')});
+    })));
+    largest = std::max(largest, std::filesystem::file_size(database_.place() + "-wal"));
+  }
+  stop = true;
+  first.join();
+  second.join();
+  EXPECT_LT(largest, 80'000'000U);  // 110 MB were written
+}
+
 TEST(SqliteOpen, AMissingFolderIsAnErrorAtOnce) {
   metrics::Registry registry;
   EXPECT_EQ(code_of(open_sqlite({.path = "/nonexistent/folder/x.db"}, registry)), ErrorCode::kStoreUnavailable);
