@@ -47,6 +47,7 @@ class AtomicFile {
   ~AtomicFile();
 
   int fd() const { return file_.get(); }
+  const std::string& name() const { return temporary_name_; }
   // Flushes the content, gives it its name and flushes the directory. kAlreadyExists under kRefuse.
   Status commit(int final_directory, const std::string& name, IfExists if_exists);
 
