@@ -31,6 +31,7 @@ CONFINED = {
     "nats/": {"bus"},
     "spdlog/": {"observe"},
     "sqlite3.h": {"sql"},
+    "bulkhead_native.h": {"sandbox", "schema"},
     "wasmtime": {"sandbox"},
     "wasm.h": {"sandbox"},
 }
