@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 # From the lowest up. A platform room is found by its folder, a feature room likewise.
-LAYERS = ("base", "protocol", "platform", "sandbox", "runner", "features", "server", "apps")
+LAYERS = ("base", "protocol", "platform", "sandbox", "runner", "features", "server", "cli", "apps")
 # The runner never sees the features (it has no database), whatever their height.
 FORBIDDEN = {("features", "sandbox"), ("features", "runner"), ("server", "sandbox"), ("server", "runner")}
 SANDBOX_USERS = {"sandbox", "runner", "compiler"}
@@ -80,7 +80,7 @@ def find_rooms(root):
         for match in ROOM.finditer(text):
             folder = file.parent
             line = text.count("\n", 0, match.start()) + 1
-            layer = layer_of(folder.relative_to(root / "src"))
+            layer = layer_of(folder.relative_to(root / "src")) or "unknown"
             rooms[match[1]] = Room(match[1], layer, folder, read_depends(match[2]), line)
     return rooms
 
@@ -107,11 +107,14 @@ class Check:
 
     def check_depends(self, room):
         path = room.folder / "CMakeLists.txt"
+        if room.layer == "unknown":
+            self.error(path, room.line, f"room {room.name} is in none of the layers {', '.join(LAYERS)}")
+            return
         for name in sorted(room.depends):
             other = self.rooms.get(name)
             if other is None:
                 self.error(path, room.line, f"room {room.name} depends on {name}, which is no room")
-            else:
+            elif other.layer in LAYERS:
                 self.check_direction(path, room.line, room.name, room.layer, other.name, other.layer, "depends on")
 
     def check_direction(self, path, line, name, layer, other_name, other_layer, verb):

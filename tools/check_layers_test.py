@@ -71,6 +71,10 @@ BAD = {
         {"src/features/access/CMakeLists.txt": "bh_room(access DEPENDS base sequel)\n"},
         "room access depends on sequel, which is no room",
     ),
+    "a room outside the layers": (
+        {"src/helpers/CMakeLists.txt": "bh_room(helpers DEPENDS base)\n"},
+        "room helpers is in none of the layers",
+    ),
     "rooms in a ring": (
         {"src/features/access/CMakeLists.txt": "bh_room(access DEPENDS base sql jobs)\n"},
         "rooms depend in a ring: access → jobs → access",
