@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <latch>
+#include <thread>
 
 #include "platform/sql/test_database.h"
 
@@ -226,11 +227,16 @@ TEST_P(DatabaseTest, ConcurrentWritesBehaveAsIfAlone) {
 }
 
 TEST_P(DatabaseTest, WriteSkewIsImpossible) {
-  // Two transactions read the same sum and each takes one away: under snapshot isolation both would succeed.
+  // Two transactions read the same sum and each takes one away: under snapshot isolation both would succeed. Each waits
+  // for the other to have read, but not for ever: where writes take turns, it never comes.
   ASSERT_TRUE(system_execute("INSERT INTO counter (id, value) VALUES (1, 1), (2, 1)"));
-  const auto take = [this](int id) {
-    return database_->system_write([id](SystemTx& tx) -> Status {
+  std::atomic<int> have_read = 0;
+  const auto take = [&](int id) {
+    return database_->system_write([id, &have_read](SystemTx& tx) -> Status {
       BH_TRY(const Row row, tx.query_one("SELECT SUM(value) FROM counter"));
+      ++have_read;
+      const SteadyTime deadline = std::chrono::steady_clock::now() + Millis(200);
+      while (have_read < 2 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
       if (row.integer(0) < 2) return fail(ErrorCode::kQuotaExceeded);
       BH_TRY_VOID(tx.execute("UPDATE counter SET value = 0 WHERE id = $1", {id}));
       return {};
