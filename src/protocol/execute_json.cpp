@@ -124,7 +124,7 @@ void append_call(std::string& out, const ScheduleCall& call) {
 }
 
 void append_context(std::string& out, const ExecuteContext& context) {
-  out += R"({"context":{"request_id":)";
+  out += R"({"request_id":)";
   append_json_string(out, context.request_id);
   out += R"(,"tenant_id":")";
   out += context.tenant_id.to_string();
@@ -168,6 +168,7 @@ std::size_t size_hint(const ExecuteRequest& request) {
 std::string serialize_execute_request(const ExecuteRequest& request) {
   std::string out;
   out.reserve(size_hint(request));
+  out += R"({"context":)";
   append_context(out, request.context);
   out += ',';
   std::visit([&out](const auto& call) { append_call(out, call); }, request.call);
@@ -185,10 +186,13 @@ std::string serialize_execute_request(const ExecuteRequest& request) {
 
 void append_guest_request(std::string& out, const ExecuteRequest& request) {
   out.reserve(out.size() + size_hint(request));
+  out += R"({"context":)";
   append_context(out, request.context);
   out += ',';
   std::visit([&out](const auto& call) { append_call(out, call); }, request.call);
   out += '}';
 }
+
+void append_guest_context(std::string& out, const ExecuteContext& context) { append_context(out, context); }
 
 }  // namespace bulkhead::protocol

@@ -19,6 +19,8 @@ Result<ExecuteResponse> parse_execute_response(std::string_view body);
 
 // What the guest's `handler` gets: {"context":{…},"http":{…}} (or event/schedule).
 void append_guest_request(std::string& out, const ExecuteRequest& request);
+// The object alone: the answer to context.get.
+void append_guest_context(std::string& out, const ExecuteContext& context);
 
 struct GuestResponse {
   int status = 200;
