@@ -39,7 +39,7 @@ next_version() {
 
 # Builds, signs, publishes and installs the sample as a new version.
 publish_sample() {
-  local bulkhead=$BH_ROOT/build/bulkhead version sample=$BH_RUN/hello
+  local version sample=$BH_RUN/hello
   version=$(next_version)
   rm -rf "$sample"
   mkdir -p "$sample"
@@ -84,43 +84,47 @@ dev_run() {
   start_platform
 }
 
+# What is made once: a signing key that the platform trusts, an organization, and a key for it. $1 is the admin token.
+make_identity() {
+  [ ! -s "$BH_RUN/api.key" ] || return 0
+  rm -f "$BH_RUN"/signing.key "$BH_RUN"/signing.key.pub
+  export BULKHEAD_TOKEN=$1
+  run_step "make a signing key" "$bulkhead" ext keygen -o "$BH_RUN/signing.key"
+  run_step "trust it" "$bulkhead" trust add "$BH_RUN/signing.key.pub"
+  run_step "make the organization $RUN_ORG" "$bulkhead" org create "$RUN_ORG"
+  (umask 077 && "$bulkhead" key create --org "$RUN_ORG" --role developer --name dev-run --json >"$BH_RUN/key.json")
+  (umask 077 && sed -n 's/.*"key" *: *"\([^"]*\)".*/\1/p' "$BH_RUN/key.json" | head -n 1 >"$BH_RUN/api.key")
+  rm "$BH_RUN/key.json"
+}
+
 start_platform() {
-  local address pid key
-  [ -f "$BH_RUN/admin.token" ] || (umask 077 && head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n' >"$BH_RUN/admin.token")
-  PLATFORM_API_ADMIN_TOKEN=$(cat "$BH_RUN/admin.token")
-  export PLATFORM_API_ADMIN_TOKEN
-  : >"$BH_RUN/serve.log"
-  "$bulkhead" serve --data-dir "$BH_RUN/data" --listen "$listen" >>"$BH_RUN/serve.log" 2>&1 &
+  local address pid
+  [ -s "$BH_RUN/admin.token" ] || (umask 077 && head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n' >"$BH_RUN/admin.token")
+  PLATFORM_API_ADMIN_TOKEN=$(cat "$BH_RUN/admin.token") "$bulkhead" serve --data-dir "$BH_RUN/data" --listen "$listen" \
+    >"$BH_RUN/serve.log" 2>&1 &
   pid=$!
-  trap 'kill -TERM '"$pid"' 2>/dev/null; wait '"$pid"' 2>/dev/null || true' EXIT
+  # shellcheck disable=SC2064 # the process that was started now
+  trap "kill -TERM $pid 2>/dev/null; wait $pid 2>/dev/null || true" EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
   address=$(ready_address "$BH_RUN/serve.log" "$pid")
-  export BULKHEAD_SERVER=http://$address BULKHEAD_TOKEN=$PLATFORM_API_ADMIN_TOKEN
+  export BULKHEAD_SERVER=http://${address#http://}
+  make_identity "$(cat "$BH_RUN/admin.token")"
+  BULKHEAD_TOKEN=$(cat "$BH_RUN/api.key")
+  export BULKHEAD_TOKEN
   (umask 077 && printf 'export BULKHEAD_SERVER=%q BULKHEAD_TOKEN=%q\n' "$BULKHEAD_SERVER" "$BULKHEAD_TOKEN" >"$BH_RUN/env")
-  if [ ! -f "$BH_RUN/api.key" ]; then
-    run_step "make a signing key and trust it" "$bulkhead" ext keygen -o "$BH_RUN/signing.key"
-    run_step "trust it" "$bulkhead" trust add "$BH_RUN/signing.key.pub"
-    run_step "make the organization $RUN_ORG" "$bulkhead" org create "$RUN_ORG"
-    (umask 077 && "$bulkhead" key create --org "$RUN_ORG" --role developer --json >"$BH_RUN/key.json")
-    sed -n 's/.*"key" *: *"\([^"]*\)".*/\1/p' "$BH_RUN/key.json" | head -n 1 >"$BH_RUN/api.key"
-    chmod 600 "$BH_RUN/api.key"
-    rm "$BH_RUN/key.json"
-  fi
   publish_sample
-  key=$(cat "$BH_RUN/api.key")
-  export BULKHEAD_TOKEN=$key
   run_step "call it" "$bulkhead" ext invoke "$RUN_EXTENSION" GET /hello/you
   cat <<TEXT
 
   Bulkhead is running.
 
     address   $BULKHEAD_SERVER
-    key       $key   (organization $RUN_ORG)
+    key       $BULKHEAD_TOKEN   (organization $RUN_ORG)
 
   Try, in another terminal:
 
-    export BULKHEAD_SERVER=$BULKHEAD_SERVER BULKHEAD_TOKEN=$key
+    export BULKHEAD_SERVER=$BULKHEAD_SERVER BULKHEAD_TOKEN=$BULKHEAD_TOKEN
 
     build/bulkhead ext invoke $RUN_EXTENSION GET /hello/you     # call it
     build/bulkhead ext logs -f $RUN_EXTENSION                   # follow its log
@@ -128,6 +132,5 @@ start_platform() {
 
   Ctrl-C stops it. Data and keys are in $BH_RUN, the server's log is $BH_RUN/serve.log.
 TEXT
-  [ -z "$once" ] || return 0
-  wait "$pid"
+  [ -n "$once" ] || wait "$pid"
 }

@@ -1,0 +1,9 @@
+"""Where things are. BULKHEAD_BINARY names another build than the release one."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+CACHE = Path(os.environ.get("BH_CACHE") or Path.home() / ".cache" / "bulkhead")
+BULKHEAD = Path(os.environ.get("BULKHEAD_BINARY") or ROOT / "build" / "bulkhead").absolute()
+GUESTS = ROOT / "build" / "release" / "guests"

@@ -1,0 +1,185 @@
+"""The platform under test: `bulkhead serve` as a process, its HTTP interface, its command line."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+
+from harness.paths import BULKHEAD
+from harness.waiting import DIES_WITH_US, wait_until
+
+
+@dataclass
+class Organization:
+    slug: str
+    id: str
+    key: str = field(repr=False)
+
+
+class Platform:
+    """Started by `start()`; `stop()` is a SIGTERM, `kill()` a SIGKILL. Both leave the data: `start()` goes on with it."""
+
+    def __init__(self, folder, settings=None):
+        self.folder = Path(folder)
+        self.data = self.folder / "data"
+        self.log_file = self.folder / "serve.log"
+        self.admin_token = secrets.token_urlsafe(32)
+        self.settings = dict(settings or {})
+        self.process = None
+        self.url = None
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.signing_key = self.folder / "signing.key"
+
+    # --- the process -------------------------------------------------------------------------------------------------
+
+    def start(self):
+        assert self.process is None or self.process.poll() is not None, "it is running"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("BULKHEAD_", "PLATFORM_"))},
+            "PLATFORM_API_ADMIN_TOKEN": self.admin_token,
+            **self.settings,
+        }
+        started_at = self.log_file.stat().st_size if self.log_file.exists() else 0
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*DIES_WITH_US, BULKHEAD, "serve", "--data-dir", self.data, "--listen", "127.0.0.1:0"],
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+        ready = wait_until(lambda: self.ready_line(started_at), what="the ready line")
+        self.url = "http://" + ready["address"].removeprefix("http://")
+        return self
+
+    def ready_line(self, offset):
+        for line in self.log_lines(offset):
+            if line.get("event") == "ready":
+                return line
+        if self.process.poll() is not None:
+            raise AssertionError(f"serve ended with {self.process.returncode}:\n{self.log_tail()}")
+        return None
+
+    def stop(self, seconds=30):
+        """Gives the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def kill(self):
+        """As a crash would: no time for anything. Its children end by themselves."""
+        self.process.kill()
+        self.process.wait(30)
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        self.http.close()
+
+    def children(self, name=None):
+        """Process ids of its descendants, those of `bulkhead NAME` only where a name is given."""
+        found, queue = [], [self.process.pid]
+        while queue:
+            for entry in Path(f"/proc/{queue.pop()}/task").glob("*/children"):
+                for pid in map(int, entry.read_text().split()):
+                    queue.append(pid)
+                    command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                    if name is None or name.encode() in command[1:2]:
+                        found.append(pid)
+        return found
+
+    # --- its log -----------------------------------------------------------------------------------------------------
+
+    def log_lines(self, offset=0):
+        """The JSON lines of the log; whatever is no JSON is a failure of the test."""
+        with self.log_file.open("rb") as log:
+            log.seek(offset)
+            text = log.read()
+        return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines() if line]
+
+    def log_tail(self):
+        return self.log_file.read_text(errors="replace")[-4000:]
+
+    # --- HTTP --------------------------------------------------------------------------------------------------------
+
+    def call(self, method, path, token=None, **options):
+        """A request with `token` (a key, or the administrator's where it is None and not "")."""
+        headers = dict(options.pop("headers", None) or {})
+        token = self.admin_token if token is None else token
+        if token:
+            headers.setdefault("authorization", f"Bearer {token}")
+        options.setdefault("timeout", 60)
+        options.setdefault("allow_redirects", False)
+        return self.http.request(method, self.url + path, headers=headers, **options)
+
+    # --- the command line --------------------------------------------------------------------------------------------
+
+    def run(self, *arguments, token=None, stdin=None, check=True):
+        """`bulkhead ARGUMENTS` against this platform. Gives the finished process, with text output."""
+        environment = {
+            **os.environ,
+            "BULKHEAD_SERVER": self.url or "",
+            "BULKHEAD_TOKEN": self.admin_token if token is None else token,
+            "HOME": str(self.folder),
+        }
+        done = subprocess.run(
+            [BULKHEAD, *map(str, arguments)],
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        if check and done.returncode != 0:
+            command = " ".join(map(str, arguments))
+            raise AssertionError(f"bulkhead {command}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def json(self, *arguments, **options):
+        """The same with --json: gives the document."""
+        return json.loads(self.run(*arguments, "--json", **options).stdout)
+
+    # --- what nearly every test needs --------------------------------------------------------------------------------
+
+    def trust_signing_key(self):
+        """Makes a key for this platform's bundles, once, and trusts it."""
+        if not self.signing_key.exists():
+            self.run("ext", "keygen", "-o", self.signing_key)
+            self.run("trust", "add", f"{self.signing_key}.pub")
+        return self.signing_key
+
+    def organization(self, slug=None, role="admin"):
+        """A new organization with a key."""
+        slug = slug or f"org-{secrets.token_hex(4)}"
+        made = self.json("org", "create", slug)
+        key = self.json("key", "create", "--org", slug, "--role", role)["key"]
+        return Organization(slug, made["id"], key)
+
+    def publish(self, bundle, organization):
+        return self.json("ext", "publish", bundle, token=organization.key)
+
+    def install(self, extension, organization, *grants):
+        """Publishes and installs an extension (harness.extensions.Extension) with these grants; gives the install."""
+        bundle = extension.bundle(self.trust_signing_key())
+        self.publish(bundle, organization)
+        return self.json(
+            "ext",
+            "install",
+            f"{extension.name}@{extension.version}",
+            "--org",
+            organization.slug,
+            *(["--grant", *grants] if grants else []),
+            token=organization.key,
+        )

@@ -1,0 +1,28 @@
+"""api/abi and api/ext-test.schema.json are valid JSON Schemas, and the project's own test files follow the latter."""
+
+import json
+
+import jsonschema
+import pytest
+from harness.paths import ROOT
+
+ABI = sorted((ROOT / "api" / "abi").glob("*.json"))
+CASES = sorted(
+    path
+    for pattern in ("examples/*/tests/*.json", "test/extensions/*/tests/*.json", "sdk/templates/*/tests/*.json")
+    for path in ROOT.glob(pattern)
+)
+
+
+@pytest.mark.parametrize("path", ABI, ids=lambda path: path.stem)
+def test_abi_schema_is_valid(path):
+    document = json.loads(path.read_text())
+    assert document["title"] == path.stem
+    for part in ("request", "response"):
+        jsonschema.Draft202012Validator.check_schema(document["$defs"][part])
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_extension_tests_follow_their_schema(path):
+    schema = json.loads((ROOT / "api" / "ext-test.schema.json").read_text())
+    jsonschema.validate(json.loads(path.read_text()), schema, jsonschema.Draft202012Validator)
