@@ -22,7 +22,7 @@ class Organization:
 
 
 class Platform:
-    """Started by `start()`; `stop()` is a SIGTERM, `kill()` a SIGKILL. Both leave the data: `start()` goes on with it."""
+    """Started by `start()`; `stop()` is a SIGTERM, `kill()` a SIGKILL. Both leave the data for `start()`."""
 
     def __init__(self, folder, settings=None):
         self.folder = Path(folder)
