@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "platform/net/chunk_decoder.h"
 #include "platform/net/http_parser.h"
 #include "platform/net/http_server_core.h"
 #include "platform/net/socket_stream.h"
@@ -83,6 +84,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   bool served_ = false;  // at least one request
 
   BodyState body_ = BodyState::kNone;
+  ChunkDecoder chunks_;
   bool body_broken_ = false;
   bool continue_due_ = false;  // the client waits for 100 Continue
   std::uint64_t body_left_ = 0;

@@ -18,7 +18,7 @@ void Connection::begin_body(const BodyPlan& plan) {
   body_deadline_ = request_.received_at + plan.deadline;
   body_broken_ = false;
   continue_due_ = facts.expects_continue && facts.has_body();
-  if (facts.chunked) parser_.begin_chunks(plan.limit);
+  chunks_ = ChunkDecoder(plan.limit);
   request_.stream = nullptr;
   if (request_.body.capacity() > 2 * kBodyStep) request_.body = std::string();
   request_.body.clear();
@@ -71,14 +71,7 @@ Task<bool> Connection::skip_body() {
 
 std::unexpected<Error> Connection::body_failure(Waited waited) {
   body_broken_ = true;
-  switch (waited) {
-    case Waited::kTimedOut:
-      return fail(ErrorCode::kRequestTimeout);
-    case Waited::kFull:
-      return fail(ErrorCode::kBadRequest, "A chunk's head or the trailer section is too long.");
-    default:
-      return fail(ErrorCode::kCancelled);
-  }
+  return fail(waited == Waited::kTimedOut ? ErrorCode::kRequestTimeout : ErrorCode::kCancelled);
 }
 
 Task<Result<std::size_t>> Connection::read(std::span<char> into) {
@@ -101,14 +94,14 @@ Task<Result<std::size_t>> Connection::read(std::span<char> into) {
 
 Task<Result<std::size_t>> Connection::read_chunked(std::span<char> into) {
   while (true) {
-    const auto progress = parser_.parse_chunks(stream_.input(), into);
+    const auto progress = chunks_.decode(stream_.input(), into);
     if (!progress) {
       body_broken_ = true;
       co_return fail(progress.error());
     }
     stream_.consume(progress->consumed);
-    if (progress->done) body_ = BodyState::kNone;
-    if (progress->done || progress->produced > 0) co_return progress->produced;
+    if (chunks_.done()) body_ = BodyState::kNone;
+    if (chunks_.done() || progress->produced > 0) co_return progress->produced;
     if (stream_.has_output() && !co_await flush()) co_return body_failure(Waited::kClosed);
     const Waited waited = co_await stream_.fill(body_deadline_);
     if (waited != Waited::kDone) co_return body_failure(waited);

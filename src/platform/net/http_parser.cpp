@@ -16,12 +16,7 @@ namespace http = boost::beast::http;
 using BeastError = boost::system::error_code;
 
 constexpr std::size_t kLongestMethod = 32;
-// Over all chunks of a body: senders that hide data or burn our time in extensions are cut off.
-constexpr std::size_t kChunkExtensionLimit = 4096;
-
 std::unexpected<Error> refuse(std::string_view why) { return fail(ErrorCode::kBadRequest, std::string(why)); }
-
-bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; }
 
 // uri-host [":" port] (RFC 9110 §7.2), without the sub-delims that no host name uses. Empty is allowed.
 bool is_host(std::string_view value) {
@@ -46,50 +41,23 @@ std::optional<AbsoluteForm> split_absolute(std::string_view target) {
   return std::nullopt;
 }
 
-}  // namespace
-
-// Beast's parser writing straight into our head. Lives for one message (it can't be reused).
-class RequestParser::Beast final : public http::basic_parser<true> {
+// Beast's parser writing straight into our head. It lives for one head; bodies never reach it.
+class HeadParser final : public http::basic_parser<true> {
  public:
-  // Our scanner and `begin_chunks` hold the limits.
-  Beast() {
+  HeadParser(RequestHead& head, HeadFacts& facts) : head_(head), facts_(facts) {
+    // The scanner and the connection hold the limits.
     header_limit(std::numeric_limits<std::uint32_t>::max());
     body_limit(boost::none);
   }
 
-  // Parses a whole head. Framing facts are in `facts` afterwards.
-  Status parse_head(std::string_view text, RequestHead& head, HeadFacts& facts) {
-    head_ = &head;
-    facts_ = &facts;
+  Status parse(std::string_view text) {
     BeastError failure;
     const std::size_t used = put({text.data(), text.size()}, failure);
-    head_ = nullptr;
-    facts_ = nullptr;
     if (!why_.empty()) return refuse(why_);
     if (failure) return refuse("The request's head is malformed: " + failure.message() + ".");
     if (used != text.size()) return refuse("The request's head is malformed.");
-    facts.keep_alive = keep_alive();
+    facts_.keep_alive = keep_alive();
     return {};
-  }
-
-  void begin_chunks(Bytes limit) { body_left_ = limit.value; }
-
-  Result<ChunkProgress> parse_chunks(std::string_view input, std::span<char> into) {
-    ChunkProgress progress;
-    into_ = into;
-    while (!is_done() && !input.empty() && !(into_.empty() && in_chunk_)) {
-      BeastError failure;
-      const std::size_t used = put({input.data(), input.size()}, failure);
-      input.remove_prefix(used);
-      progress.consumed += used;
-      if (failure == http::error::need_more) break;
-      if (too_large_) return fail(ErrorCode::kPayloadTooLarge);
-      if (!why_.empty()) return refuse(why_);
-      if (failure) return refuse("The chunked body is malformed: " + failure.message() + ".");
-    }
-    progress.produced = into.size() - into_.size();
-    progress.done = is_done();
-    return progress;
   }
 
  private:
@@ -100,18 +68,18 @@ class RequestParser::Beast final : public http::basic_parser<true> {
 
   void on_request_impl(http::verb, beast::string_view method, beast::string_view target, int version,
                        BeastError& failure) override {
-    head_->method = net::parse_method(method);
-    head_->method_text = method;
-    facts_->http11 = version == 11;
+    head_.method = net::parse_method(method);
+    head_.method_text = method;
+    facts_.http11 = version == 11;
     if (target.contains('#')) return stop("The target must not have a fragment.", failure);
     if (const auto absolute = split_absolute(target)) {
       if (absolute->authority.empty() || !is_host(absolute->authority))
         return stop("The target is not valid.", failure);
       authority_ = absolute->authority;
-      head_->target = absolute->rest.starts_with('/') ? "" : "/";
-      head_->target += absolute->rest;
-    } else if (target.starts_with('/') || (target == "*" && head_->method == Method::kOptions)) {
-      head_->target = target;
+      head_.target = absolute->rest.starts_with('/') ? "" : "/";
+      head_.target += absolute->rest;
+    } else if (target.starts_with('/') || (target == "*" && head_.method == Method::kOptions)) {
+      head_.target = target;
     } else {
       stop("The target is not valid.", failure);
     }
@@ -119,86 +87,59 @@ class RequestParser::Beast final : public http::basic_parser<true> {
 
   void on_field_impl(http::field name, beast::string_view text, beast::string_view value,
                      BeastError& failure) override {
-    if (head_ == nullptr) return;  // a trailer: nothing of ours reads them
     switch (name) {
       case http::field::content_length:
         if (++lengths_ > 1) return stop("Content-Length was sent more than once.", failure);
         if (!read_length(value)) return stop("Content-Length is not a number.", failure);
         break;
       case http::field::transfer_encoding:
-        if (facts_->chunked) return stop("Transfer-Encoding was sent more than once.", failure);
+        if (facts_.chunked) return stop("Transfer-Encoding was sent more than once.", failure);
         if (!beast::iequals(value, "chunked")) return stop("Only Transfer-Encoding: chunked is supported.", failure);
-        facts_->chunked = true;
+        facts_.chunked = true;
         break;
       case http::field::host:
         if (++hosts_ > 1) return stop("Host was sent more than once.", failure);
         if (!is_host(value)) return stop("Host is not valid.", failure);
         break;
       case http::field::expect:
-        facts_->expects_continue = beast::iequals(value, "100-continue");
+        facts_.expects_continue = beast::iequals(value, "100-continue");
         break;
       default:
         break;
     }
-    head_->headers.add(text, value);
+    head_.headers.add(text, value);
   }
 
   bool read_length(std::string_view value) {
-    const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), facts_->content_length);
+    const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), facts_.content_length);
     return failure == std::errc{} && end == value.data() + value.size() && !value.empty();
   }
 
   void on_header_impl(BeastError& failure) override {
-    if (facts_->chunked && lengths_ > 0)
+    if (facts_.chunked && lengths_ > 0)
       return stop("Content-Length and Transfer-Encoding exclude each other.", failure);
-    if (facts_->chunked && !facts_->http11) return stop("HTTP/1.0 has no Transfer-Encoding.", failure);
-    if (facts_->http11 && hosts_ == 0) return stop("Host is missing.", failure);
-    if (!facts_->http11) facts_->expects_continue = false;  // RFC 9110 §10.1.1
-    if (!authority_.empty()) head_->headers.set("host", authority_);
-  }
-
-  void on_chunk_header_impl(std::uint64_t size, beast::string_view extensions, BeastError& failure) override {
-    extension_bytes_ += extensions.size();
-    if (extension_bytes_ > kChunkExtensionLimit || std::ranges::any_of(extensions, is_control)) {
-      return stop("The chunk extensions are not acceptable.", failure);
-    }
-    if (size > body_left_) {
-      too_large_ = true;
-      failure = http::make_error_code(http::error::body_limit);
-      return;
-    }
-    body_left_ -= size;
-    in_chunk_ = size > 0;
-  }
-
-  std::size_t on_chunk_body_impl(std::uint64_t remain, beast::string_view body, BeastError&) override {
-    const std::size_t taken = std::min(body.size(), into_.size());
-    std::memcpy(into_.data(), body.data(), taken);
-    into_ = into_.subspan(taken);
-    in_chunk_ = taken < remain;
-    return taken;
+    if (facts_.chunked && !facts_.http11) return stop("HTTP/1.0 has no Transfer-Encoding.", failure);
+    if (facts_.http11 && hosts_ == 0) return stop("Host is missing.", failure);
+    if (!facts_.http11) facts_.expects_continue = false;  // RFC 9110 §10.1.1
+    if (!authority_.empty()) head_.headers.set("host", authority_);
   }
 
   void on_response_impl(int, beast::string_view, int, BeastError&) override {}
   void on_body_init_impl(const boost::optional<std::uint64_t>&, BeastError&) override {}
-  std::size_t on_body_impl(beast::string_view body, BeastError&) override { return body.size(); }
+  std::size_t on_body_impl(beast::string_view, BeastError&) override { return 0; }
+  void on_chunk_header_impl(std::uint64_t, beast::string_view, BeastError&) override {}
+  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view, BeastError&) override { return 0; }
   void on_finish_impl(BeastError&) override {}
 
-  RequestHead* head_ = nullptr;  // set while the head is parsed
-  HeadFacts* facts_ = nullptr;
+  RequestHead& head_;
+  HeadFacts& facts_;
   std::string_view why_;        // a literal
-  std::string_view authority_;  // of an absolute-form target, while the head is parsed
+  std::string_view authority_;  // of an absolute-form target
   std::size_t lengths_ = 0;
   std::size_t hosts_ = 0;
-  std::size_t extension_bytes_ = 0;
-  std::uint64_t body_left_ = 0;
-  bool too_large_ = false;
-  bool in_chunk_ = false;
-  std::span<char> into_;
 };
 
-RequestParser::RequestParser(Limits limits) : limits_(limits), beast_(std::make_unique<Beast>()) {}
-RequestParser::~RequestParser() = default;
+}  // namespace
 
 void RequestParser::restart() { scanned_ = line_start_ = head_start_ = lines_ = 0; }
 
@@ -245,17 +186,8 @@ Result<std::optional<std::size_t>> RequestParser::parse_head(std::string_view in
   restart();
   facts_ = {};
   head.headers.clear();
-  // Beast's parser serves one message; a new one in the old place spares the allocation.
-  std::destroy_at(beast_.get());
-  std::construct_at(beast_.get());
-  BH_TRY_VOID(beast_->parse_head(text, head, facts_));
+  BH_TRY_VOID(HeadParser(head, facts_).parse(text));
   return size;
-}
-
-void RequestParser::begin_chunks(Bytes limit) { beast_->begin_chunks(limit); }
-
-Result<RequestParser::ChunkProgress> RequestParser::parse_chunks(std::string_view input, std::span<char> into) {
-  return beast_->parse_chunks(input, into);
 }
 
 }  // namespace bulkhead::net

@@ -1,20 +1,18 @@
-// The edge's HTTP/1 request parser: bytes in, RequestHead and body bytes out. No I/O, no clock.
+// The edge's parser of HTTP/1 request heads: bytes in, RequestHead out. No I/O, no clock. Chunked bodies:
+// chunk_decoder.h.
 //
 // Framing is strict, because a proxy in front may read a lenient form differently (request smuggling, RFC 9112 §11.2).
 // Refused with kBadRequest: bare CR or LF, obs-fold, white space before a colon, control characters, Content-Length
 // together with Transfer-Encoding, more than one Content-Length (even equal), a Transfer-Encoding other than exactly
-// "chunked" or on HTTP/1.0, a missing, repeated or malformed Host, bad chunk sizes, control characters in or too much
-// of chunk extensions. Trailer fields are checked and dropped. After an error the connection must close: where the next
-// request begins is unknown.
+// "chunked" or on HTTP/1.0, a missing, repeated or malformed Host. After an error the connection must close: where the
+// next request begins is unknown.
 //
-// Line framing is our own; tokens, field values and chunks are Beast's basic_parser (in the .cpp only).
-// One per connection; used by one thread.
+// Line framing is our own, as Beast accepts some of these forms; tokens, field names and values are Beast's
+// basic_parser (in the .cpp only). One per connection; used by one thread.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
-#include <span>
 #include <string_view>
 
 #include "base/bytes.h"
@@ -40,8 +38,7 @@ class RequestParser {
     Bytes head = 16_KiB;   // request line and fields, with their line ends: kHeadersTooLarge
     Bytes target = 8_KiB;  // kUriTooLong
   };
-  explicit RequestParser(Limits limits);
-  ~RequestParser();
+  explicit RequestParser(Limits limits) : limits_(limits) {}
 
   // Looks for a whole head at the front of `input`, which begins where the last message ended and holds all bytes that
   // came since (the parser remembers how far it has looked). The head's size when there is one (`head` and `facts()`
@@ -49,19 +46,7 @@ class RequestParser {
   Result<std::optional<std::size_t>> parse_head(std::string_view input, RequestHead& head);
   const HeadFacts& facts() const { return facts_; }
 
-  // For chunked bodies. `limit` counts the content: kPayloadTooLarge as soon as a chunk's size would pass it.
-  void begin_chunks(Bytes limit);
-  struct ChunkProgress {
-    std::size_t consumed = 0;  // of the input
-    std::size_t produced = 0;  // of `into`
-    bool done = false;         // the last chunk and the trailers are read
-  };
-  // Decodes what it can. `input` begins at the first byte not consumed yet. No progress means that bytes are missing;
-  // a chunk's head line or a trailer section needs to fit in the caller's buffer.
-  Result<ChunkProgress> parse_chunks(std::string_view input, std::span<char> into);
-
  private:
-  class Beast;
   // Finds line ends and checks what needs no more than lines.
   Result<std::optional<std::size_t>> scan(std::string_view input);
   Status check_request_line(std::string_view so_far) const;
@@ -69,7 +54,6 @@ class RequestParser {
 
   Limits limits_;
   HeadFacts facts_;
-  std::unique_ptr<Beast> beast_;
   std::size_t scanned_ = 0;  // bytes looked at for line ends
   std::size_t line_start_ = 0;
   std::size_t head_start_ = 0;  // after an empty line before the request line

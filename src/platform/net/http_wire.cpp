@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include "platform/net/field_syntax.h"
+
 namespace bulkhead::net {
 namespace {
 
@@ -96,17 +98,7 @@ bool is_server_field(std::string_view name) {
   });
 }
 
-bool is_token(std::string_view name) {
-  return !name.empty() && std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("!#$%&'*+-.^_`|~").contains(c);
-  });
-}
-
-bool is_field_value(std::string_view value) {
-  return std::ranges::none_of(value,
-                              [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; });
-}
+bool is_token(std::string_view name) { return !name.empty() && std::ranges::all_of(name, is_token_character); }
 
 void append_number(std::string& out, std::uint64_t value) {
   char text[24];
@@ -166,7 +158,7 @@ std::size_t append_head(std::string& out, const AnswerHead& answer) {
   for (std::size_t i = 0; i < headers.size(); ++i) {
     const auto [name, value] = headers.at(i);
     if (is_server_field(name)) continue;
-    if (is_token(name) && is_field_value(value)) {
+    if (is_token(name) && std::ranges::none_of(value, is_forbidden_control)) {
       append_field(out, name, value);
     } else {
       ++bad;
