@@ -4,7 +4,7 @@
 //! - `abi`: guest ABI v1 (contracts/extensions.md §3) and the check of a module against it
 //! - `execution`: one run of a guest, as a future that C++ polls
 //! - `host`: the functions that a guest can import
-//! - `schema`: JSON Schema
+//! - `schema`, `schema_limits`: JSON Schema, and which schemas are refused
 //! - `testing`: for tests and benchmarks only; not linked into the product
 //!
 //! Rust is used where Wasmtime's C API has no door: a host function that suspends the guest and later calls the guest's
@@ -17,4 +17,5 @@ mod engine;
 mod execution;
 mod host;
 mod schema;
+mod schema_limits;
 mod testing;

@@ -1,11 +1,16 @@
 //! JSON Schema, draft 2020-12.
 
-use jsonschema::{Draft, Validator};
+use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
 use crate::buffer::{slice, Buffer};
+use crate::schema_limits;
 
 pub struct Schema(Validator);
+
+/// Steps of one match, and bytes of one compiled pattern: patterns come from strangers.
+const MAX_BACKTRACKS: usize = 10_000;
+const MAX_REGEX: usize = 256 * 1024;
 
 fn compile(json: &[u8]) -> Result<Schema, (String, String)> {
     let schema: Value =
@@ -13,13 +18,16 @@ fn compile(json: &[u8]) -> Result<Schema, (String, String)> {
     if let Err(error) = jsonschema::draft202012::meta::validate(&schema) {
         return Err((error.instance_path.to_string(), error.to_string()));
     }
+    schema_limits::check(&schema)?;
     // Without the crate's resolver features every reference that leaves the document is an error.
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
+        .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(MAX_BACKTRACKS).size_limit(MAX_REGEX))
         .build(&schema)
         .map(Schema)
-        .map_err(|error| (error.instance_path.to_string(), error.to_string()))
+        // What the meta-schema can't see, such as a bad pattern: its place is in schema_path.
+        .map_err(|error| (error.schema_path.to_string(), error.to_string()))
 }
 
 /// # Safety
@@ -76,7 +84,8 @@ pub unsafe extern "C" fn bh_schema_validate(
     let text: String = validator
         .iter_errors(&document)
         .take(limit)
-        .map(|error| line(&error.instance_path.to_string(), &error.to_string()))
+        // Masked: the value may be a secret, and a message stays short.
+        .map(|error| line(&error.instance_path.to_string(), &error.masked().to_string()))
         .collect();
     *problems = text.into();
     false
