@@ -1,0 +1,67 @@
+// What every command of `bulkhead` has: where the server is, who asks, and how answers are shown.
+//
+// Commands are functions that return an exit code. Results go to standard output (text for people, one JSON document
+// with
+// --json), progress and errors to standard error. An error says what to do next and decides the exit code.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <functional>
+#include <string>
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace bulkhead::cli {
+
+// Documented in `bulkhead --help` and docs/cli.md; scripts rely on them.
+enum ExitCode : int {
+  kOk = 0,
+  kFailed = 1,       // anything not named below
+  kUsage = 2,        // the command line is not valid
+  kRefused = 3,      // the server answered 4xx
+  kUnreachable = 4,  // no server, or it answered 5xx
+  kTestsFailed = 5,  // `ext test`: a test did not pass
+};
+
+struct Globals {
+  bool json = false;
+  std::string server;        // --server, BULKHEAD_SERVER, or the login file's
+  std::string token;         // --token, BULKHEAD_TOKEN, or the login file's
+  std::string organization;  // --org where a command takes one
+};
+
+// A command is registered with its options and runs when it was the one that was parsed.
+struct Commands {
+  CLI::App& root;
+  Globals& globals;
+  int exit_code = kOk;
+
+  // Makes `parent NAME`, with examples shown below its help.
+  CLI::App* add(CLI::App& parent, const std::string& name, const std::string& description,
+                const std::string& examples = {});
+  // `action` runs after parsing and sets the exit code.
+  void on_run(CLI::App* command, std::function<int()> action);
+};
+
+// Prints the error and its next step; gives its exit code.
+int report(const Globals& globals, const Error& error);
+// Prints `value` with --json, else `text`.
+int show(const Globals& globals, const json::value& value, const std::string& text);
+// A line on standard error, unless it is not a terminal and --json is on.
+void note(const Globals& globals, const std::string& text);
+
+// Rows as aligned columns with a header; "" when there are none.
+std::string table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);
+// JSON with two spaces of indentation.
+std::string pretty(const json::value& value);
+
+// --- the groups ------------------------------------------------------------------------------------------------------
+void add_server_commands(Commands& commands);                    // serve, runner, migrate, config, version
+void add_internal_commands(Commands& commands);                  // runner-process, compiler: run by serve, hidden
+void add_author_commands(Commands& commands, CLI::App& ext);     // ext new|validate|build|pack|keygen|sign|verify|test
+void add_extension_commands(Commands& commands, CLI::App& ext);  // ext publish|install|list|invoke|logs|rollback …
+void add_admin_commands(Commands& commands);                     // org, key, trust, login
+void add_completion_command(Commands& commands);
+
+}  // namespace bulkhead::cli
