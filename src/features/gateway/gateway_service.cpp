@@ -24,6 +24,24 @@ bool may_retry(net::Method method, const runners::DispatchFailure& failure) {
   return transport && (!failure.dispatched || net::is_safe(method));
 }
 
+// Whether the guest's code ran at all; the runner refuses these before it does.
+bool guest_started(const protocol::ExecuteResponse& answer) {
+  if (!answer.error) return true;
+  switch (answer.error->code) {
+    case ErrorCode::kBundleFetchFailed:
+    case ErrorCode::kArchiveHashMismatch:
+    case ErrorCode::kRunnerSignatureInvalid:
+    case ErrorCode::kModuleInvalid:
+    case ErrorCode::kAbiMissingExport:
+    case ErrorCode::kConcurrencyExceeded:
+    case ErrorCode::kRunnerOverloaded:
+    case ErrorCode::kQuarantined:
+      return false;
+    default:
+      return true;
+  }
+}
+
 }  // namespace
 
 struct GatewayService::CoreState {
@@ -126,10 +144,17 @@ Task<net::Response> GatewayService::call_once(access::RouteContext& context, Cal
   if (!begun) co_return net::problem(begun.error(), context.request_id);
   if (begun->replay) co_return std::move(*begun->replay);
   Ran ran = co_await run(context, call);
-  if (ran.outcome_known) {
-    co_await dependencies_.idempotency.complete(begun->ticket, ran.response);
-  } else {
-    co_await dependencies_.idempotency.mark_unknown(begun->ticket);
+  // A failure here is logged and counted by the service; repetitions are then refused, never run twice.
+  switch (ran.fate) {
+    case Fate::kRan:
+      static_cast<void>(co_await dependencies_.idempotency.complete(begun->ticket, ran.response));
+      break;
+    case Fate::kNeverStarted:
+      static_cast<void>(co_await dependencies_.idempotency.abandon(begun->ticket));
+      break;
+    case Fate::kUnknown:
+      static_cast<void>(co_await dependencies_.idempotency.mark_unknown(begun->ticket));
+      break;
   }
   co_return std::move(ran.response);
 }
@@ -215,12 +240,13 @@ Task<GatewayService::Ran> GatewayService::run(access::RouteContext& context, Cal
   Ran ran;
   if (outcome) {
     execution.end = execution_end(execution.start.id, *outcome, ended);
+    ran.fate = guest_started(*outcome) ? Fate::kRan : Fate::kNeverStarted;
     ran.response = client_response(*outcome, context.request_id);
   } else {
     const Error& failure = outcome.error().error;
     execution.end = execution_end(execution.start.id, failure, ended);
     ran.response = net::problem(failure, context.request_id);
-    ran.outcome_known = !outcome.error().dispatched;
+    ran.fate = outcome.error().dispatched ? Fate::kUnknown : Fate::kNeverStarted;
   }
   log.finish(std::move(execution));
   co_return ran;

@@ -51,9 +51,11 @@ class GatewayService {
     std::string body;
     std::string idempotency_key;  // the client's, for unsafe methods
   };
+  // What became of a call, for its idempotency key.
+  enum class Fate : std::uint8_t { kRan, kNeverStarted, kUnknown };
   struct Ran {
     net::Response response;
-    bool outcome_known = true;  // false: the guest may or may not have run
+    Fate fate = Fate::kNeverStarted;
   };
 
   Task<Result<Call>> check(access::RouteContext& context, std::vector<std::string>& allowed);
