@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "features/access/api_key.h"
-#include "features/access/test_room.h"
+#include "features/access/room_testing.h"
 
 namespace bulkhead::access {
 namespace {

@@ -2,7 +2,8 @@
 // room's routes.cpp returns a list of these; src/server joins them. Tests walk the joined table.
 //
 // Patterns: segments are literal, `:name` (one non-empty segment) or, last, `*name` (all that is left, possibly
-// nothing). Literal wins over `:name`, `:name` over `*name`. HEAD is served by GET, OPTIONS by the table itself.
+// nothing). Literal wins over `:name`, `:name` over `*name`. Where there is no route for them, HEAD is served by GET
+// and OPTIONS by the table itself.
 #pragma once
 
 #include <functional>
@@ -30,7 +31,7 @@ struct RouteContext {
   // Path parameters. `:name` is percent-decoded; `*name` is as sent, because it must be split into segments before it
   // is decoded (RFC 3986 §2.4).
   std::vector<std::pair<std::string, std::string>> params{};
-  boost::asio::ip::address client;  // after trusted_proxies
+  boost::asio::ip::address client{};  // after trusted_proxies
   std::size_t core = 0;
   bool local_socket = false;  // came by a Unix socket: `client` means nothing
   LimitClass limit = LimitClass::kRead;

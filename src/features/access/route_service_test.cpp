@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "features/access/test_room.h"
+#include "features/access/room_testing.h"
 
 namespace bulkhead::access {
 namespace {

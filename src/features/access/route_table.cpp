@@ -32,10 +32,7 @@ Result<RouteTable> RouteTable::build(Routes routes) {
 Status RouteTable::add(std::uint32_t index) {
   const Route& route = routes_[index];
   if (!route.handler) return malformed(route, "has no handler.");
-  if (route.method == net::Method::kHead || route.method == net::Method::kOptions ||
-      route.method == net::Method::kOther) {
-    return malformed(route, "has a method that the table answers itself.");
-  }
+  if (route.method == net::Method::kOther) return malformed(route, "has no known method.");
   if (const auto* reason = std::get_if<Route::Public>(&route.access); reason != nullptr && reason->why.empty()) {
     return malformed(route, "is public without a reason.");
   }
@@ -102,13 +99,12 @@ Result<std::uint32_t> RouteTable::leaf_for(const Route& route, std::vector<Param
 }
 
 void RouteTable::write_allow_texts() {
-  constexpr std::array kOrder = {net::Method::kGet, net::Method::kPost, net::Method::kPut, net::Method::kPatch,
-                                 net::Method::kDelete};
+  using enum net::Method;
   for (Leaf& leaf : leaves_) {
-    for (const net::Method method : kOrder) {
-      if (leaf.route_of_method[slot(method)] == kNone) continue;
+    for (const net::Method method : {kGet, kHead, kPost, kPut, kPatch, kDelete}) {
+      const bool by_get = method == kHead && leaf.route_of_method[slot(kGet)] != kNone;
+      if (!by_get && leaf.route_of_method[slot(method)] == kNone) continue;
       leaf.allow += std::string(net::to_string(method)) + ", ";
-      if (method == net::Method::kGet) leaf.allow += "HEAD, ";
     }
     leaf.allow += "OPTIONS";
   }

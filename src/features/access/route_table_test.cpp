@@ -120,10 +120,18 @@ TEST(RouteTable, RefusesRoutesThatSayTooLittle) {
   no_reason.access = Route::Public{""};
   Route no_permission = route(Method::kGet, "/a");
   no_permission.access = Route::Permission{""};
-  for (const Route& bad :
-       {no_handler, no_reason, no_permission, route(Method::kHead, "/a"), route(Method::kOptions, "/a")}) {
+  for (const Route& bad : {no_handler, no_reason, no_permission, route(Method::kOther, "/a")}) {
     EXPECT_FALSE(RouteTable::build({bad}));
   }
+}
+
+TEST(RouteTable, ARouteMayAnswerHeadAndOptionsItself) {
+  const auto table = RouteTable::build(
+      {route(Method::kOptions, "/a/*x"), route(Method::kHead, "/a/*x"), route(Method::kPost, "/a/*x")});
+  ASSERT_TRUE(table);
+  const auto match = table->match(Method::kOptions, "/a/b");
+  ASSERT_NE(match.route, nullptr);
+  EXPECT_EQ(match.allow, "HEAD, POST, OPTIONS");
 }
 
 TEST(RouteTable, TheSameShapeMayHaveSeveralMethods) {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "features/access/test_room.h"
+#include "features/access/room_testing.h"
 
 namespace bulkhead::access {
 namespace {
