@@ -88,17 +88,19 @@ class Edge {
 
   bool read_chunks() {
     ChunkDecoder chunks(kBodyLimit);
-    std::size_t total = 0;
+    std::string body;  // counts only when it is whole: what comes before an error depends on the pieces
     while (true) {
       std::array<char, 100> into;
       const auto progress = chunks.decode(input_, into);
       if (!progress) return refused();
       BH_ASSERT(progress->consumed <= input_.size() && progress->produced <= into.size());
       input_.erase(0, progress->consumed);
-      transcript_.append(into.data(), progress->produced);
-      total += progress->produced;
-      BH_ASSERT(total <= kBodyLimit.value);
-      if (chunks.done()) return true;
+      body.append(into.data(), progress->produced);
+      BH_ASSERT(body.size() <= kBodyLimit.value);
+      if (chunks.done()) {
+        transcript_ += body;
+        return true;
+      }
       if (progress->consumed == 0 && progress->produced == 0 && !fill()) return false;
     }
   }
