@@ -41,7 +41,8 @@ dev_build() {
   export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
   (
     flock 8
-    if [ ! -f "build/$preset/build.ninja" ] || ! grep -q "BH_NATIVE_DIR:PATH=$(native_dir)\$" "build/$preset/CMakeCache.txt"; then
+    if [ ! -f "build/$preset/build.ninja" ] || [ CMakePresets.json -nt "build/$preset/build.ninja" ] ||
+      ! grep -q "BH_NATIVE_DIR:PATH=$(native_dir)\$" "build/$preset/CMakeCache.txt"; then
       cmake --preset "$preset" -DBH_NATIVE_DIR="$(native_dir)" >"build/$preset.configure.log" 2>&1 ||
         { cat "build/$preset.configure.log" >&2; exit 1; }
     fi

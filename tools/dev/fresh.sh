@@ -50,7 +50,7 @@ in_fresh() {
   local root=$1 settings=() setting
   shift
   while IFS= read -r -d '' setting; do settings+=(--setenv "${setting%%=*}" "${setting#*=}"); done < <(network_environment)
-  bwrap --bind "$root" / --proc /proc --dev /dev --tmpfs /tmp --tmpfs /run --tmpfs /dev/shm --unshare-pid --unshare-ipc \
+  bwrap --bind "$root" / --proc /proc --dev /dev --perms 1777 --tmpfs /tmp --tmpfs /run --perms 1777 --tmpfs /dev/shm --unshare-pid --unshare-ipc \
     --unshare-uts --hostname fresh --die-with-parent --cap-add ALL --clearenv --setenv HOME /root \
     --setenv PATH /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin --setenv LANG C.UTF-8 "${settings[@]}" \
     --chdir /src -- "$@"

@@ -13,7 +13,8 @@ check_format() { source_files '*.h' '*.cpp' '*.c' | xargs clang-format-19 --dry-
 check_layers() { python3 tools/check_layers.py; }
 
 check_shell() {
-  shellcheck --shell=bash --external-sources dev tools/dev/*.sh .ci/run && source_files build.sh | xargs shellcheck
+  shellcheck --shell=bash --external-sources dev tools/dev/*.sh .ci/run &&
+    find examples sdk test -name node_modules -prune -o -name build.sh -print | xargs shellcheck
 }
 
 check_python() {
