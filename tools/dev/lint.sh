@@ -14,7 +14,7 @@ check_layers() { python3 tools/check_layers.py; }
 
 check_shell() {
   shellcheck --shell=bash --external-sources dev tools/dev/*.sh .ci/run &&
-    find examples sdk test -name node_modules -prune -o -name build.sh -print | xargs shellcheck
+    find examples sdk test -name node_modules -prune -o -name build.sh -exec shellcheck {} +
 }
 
 check_python() {
