@@ -1,0 +1,51 @@
+#include "server/listen_socket.h"
+
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <charconv>
+#include <cstring>
+
+#include <sys/socket.h>
+
+namespace bulkhead::server {
+
+Result<HostAndPort> parse_host_and_port(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  HostAndPort parsed;
+  const char* end = text.data() + text.size();
+  const bool number = colon != std::string::npos && colon + 1 < text.size() &&
+                      std::from_chars(text.data() + colon + 1, end, parsed.port).ptr == end;
+  if (!number) return fail(ErrorCode::kBadRequest, "\"" + text + "\" is not HOST:PORT.");
+  parsed.host = text.substr(0, colon);
+  if (parsed.host.starts_with('[') && parsed.host.ends_with(']')) {
+    parsed.host = parsed.host.substr(1, parsed.host.size() - 2);
+  }
+  if (parsed.host == "localhost") parsed.host = "127.0.0.1";
+  if (parsed.host.empty()) parsed.host = "0.0.0.0";
+  return parsed;
+}
+
+Result<ListenSocket> open_listen_socket(const std::string& host_and_port) {
+  BH_TRY(const HostAndPort place, parse_host_and_port(host_and_port));
+  boost::system::error_code failure;
+  const auto address = boost::asio::ip::make_address(place.host, failure);
+  if (failure) return fail(ErrorCode::kBadRequest, "\"" + place.host + "\" is not an IP address.");
+  const boost::asio::ip::tcp::endpoint endpoint(address, place.port);
+  process::UniqueFd socket(::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const int on = 1;
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  const bool listening = socket && ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+                         ::bind(socket.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0 &&
+                         ::listen(socket.get(), SOMAXCONN) == 0 &&
+                         ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound), &size) == 0;
+  if (!listening) {
+    return fail(ErrorCode::kUnavailable, "Can't listen on " + host_and_port + ".", std::strerror(errno));
+  }
+  boost::asio::ip::tcp::endpoint actual;
+  std::memcpy(actual.data(), &bound, std::min<std::size_t>(size, actual.capacity()));
+  const std::string host = place.host.find(':') == std::string::npos ? place.host : "[" + place.host + "]";
+  return ListenSocket{std::move(socket), host + ":" + std::to_string(actual.port())};
+}
+
+}  // namespace bulkhead::server

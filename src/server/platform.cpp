@@ -1,0 +1,339 @@
+#include "server/platform.h"
+
+#include <boost/asio/detached.hpp>
+#include <future>
+
+#include "base/bytes.h"
+#include "features/access/api_key_service.h"
+#include "features/access/authenticator.h"
+#include "features/access/denial_log.h"
+#include "features/access/route_service.h"
+#include "features/access/routes.h"
+#include "features/access/shared_random.h"
+#include "features/executions/routes.h"
+#include "features/extensions/housekeeping.h"
+#include "features/extensions/install_service.h"
+#include "features/extensions/publisher.h"
+#include "features/extensions/routes.h"
+#include "features/extensions/sql_install_directory.h"
+#include "features/extensions/upload_service.h"
+#include "features/gateway/routes.h"
+#include "features/guard/idempotency.h"
+#include "features/guard/rate_limiter.h"
+#include "features/runners/publishing_compiler.h"
+#include "features/runners/runner_supervisor.h"
+#include "features/runners/stored_bundle_source.h"
+#include "platform/bus/outbox_relay.h"
+#include "platform/observe/log.h"
+#include "platform/process/posix_signals.h"
+#include "server/health_routes.h"
+#include "server/listen_socket.h"
+#include "server/service_keys.h"
+#include "server/stores.h"
+#include "server/version.h"
+
+namespace bulkhead::server {
+namespace {
+
+constexpr Millis kDatabasePatience{30'000};
+constexpr std::size_t kPoolThreads = 4;
+constexpr std::size_t kPoolQueue = 4'096;
+constexpr std::size_t kRateBuckets = 1 << 16;
+
+std::string key_text(const std::array<std::uint8_t, 32>& key) {
+  return hex_encode({reinterpret_cast<const char*>(key.data()), key.size()});
+}
+
+}  // namespace
+
+// In the order in which they are made; destroyed the other way round, after the cores have stopped.
+struct Platform::Parts {
+  Config config;
+  Role role = Role::kPlatform;
+  DataFolder folder;
+  process::UniqueFd lock;
+  metrics::Registry registry;
+  SystemClock clock;
+  SystemRandom random_source;
+  access::SharedRandom random{random_source};
+  std::unique_ptr<Cores> cores;
+  std::unique_ptr<ThreadPool> pool;
+  std::unique_ptr<sql::Database> database;
+  std::unique_ptr<blob::Store> blobs;
+  std::unique_ptr<bus::Bus> bus;
+  std::unique_ptr<bus::OutboxRelay> relay;
+
+  // access, guard
+  std::unique_ptr<access::DenialLog> denials;
+  std::unique_ptr<access::Authorizer> authorizer;
+  std::unique_ptr<access::KeyInvalidations> invalidations;
+  std::unique_ptr<access::OrganizationService> organizations;
+  std::unique_ptr<access::TenantResolver> tenants;
+  std::unique_ptr<access::ApiKeyService> api_keys;
+  std::unique_ptr<access::Authenticator> authenticator;
+  std::unique_ptr<guard::RateLimiter> rate_limiter;
+  std::unique_ptr<guard::IdempotencyService> idempotency;
+
+  // extensions
+  std::unique_ptr<extensions::TrustService> trust;
+  std::unique_ptr<extensions::StagingFolder> staging;
+  std::unique_ptr<extensions::StoredBundles> bundles;
+  std::unique_ptr<extensions::RegistryService> extension_registry;
+  std::unique_ptr<extensions::SqlInstallDirectory> directory;
+  extensions::LocalProvisioner provisioner;
+  std::unique_ptr<extensions::Provisioning> provisioning;
+  std::unique_ptr<extensions::InstallService> installs;
+  std::unique_ptr<extensions::UploadService> uploads;
+  std::unique_ptr<extensions::Housekeeping> housekeeping;
+
+  // runners, broker, executions, gateway
+  std::optional<runners::CodeSigner> signer;
+  std::optional<ServiceKeys> service_keys;
+  std::optional<ListenSocket> runner_socket;
+  std::unique_ptr<runners::CompilerProcess> compiler;
+  std::unique_ptr<runners::StoredBundleSource> bundle_source;
+  std::unique_ptr<runners::ModuleProvider> modules;
+  std::unique_ptr<runners::PublishingCompiler> publishing_compiler;
+  std::unique_ptr<extensions::Publisher> publisher;
+  std::vector<std::unique_ptr<SystemRandom>> core_random;
+  std::vector<std::unique_ptr<broker::ExecutionTable>> executions;
+  std::unique_ptr<broker::Broker> broker;
+  std::unique_ptr<runners::RunnerSupervisor> supervisor;
+  std::unique_ptr<executions::ExecutionLog> execution_log;
+  std::unique_ptr<gateway::GatewayService> gateway;
+
+  std::unique_ptr<access::RouteService> route_service;
+  std::unique_ptr<net::HttpServer> http;
+  std::unique_ptr<process::ShutdownSignals> signals;
+
+  ~Parts() {
+    if (database) database->close();
+    if (cores) cores->stop();
+  }
+
+  Status open_stores();
+  Status make_access();
+  Status make_extensions();
+  Status make_runners();
+  Status make_gateway();
+  Result<access::RouteTable> make_routes();
+  Status listen();
+  void start_background();
+  Task<> drain();
+  void wake_relay() { relay->notify(); }
+};
+
+Status Platform::Parts::open_stores() {
+  BH_TRY(folder, open_data_folder(config.data_dir));
+  if (role == Role::kPlatform) {
+    BH_TRY(lock, lock_data_folder(folder));
+  }
+  cores = std::make_unique<Cores>(static_cast<std::size_t>(config.cores));
+  pool = std::make_unique<ThreadPool>(kPoolThreads, kPoolQueue);
+  BH_TRY(database, open_database(config, folder, registry));
+  BH_TRY_VOID(migrate(*database, kDatabasePatience));
+  BH_TRY(blobs, open_blobs(config, folder, *cores));
+  bus = bus::make_local_bus();
+  relay = std::make_unique<bus::OutboxRelay>(
+      bus::OutboxRelay::Parts{cores->at(0), *database, *bus, clock, random, registry});
+  return {};
+}
+
+Status Platform::Parts::make_access() {
+  denials = std::make_unique<access::DenialLog>(*database, clock, random, registry);
+  authorizer = std::make_unique<access::Authorizer>(registry, denials.get());
+  invalidations = std::make_unique<access::KeyInvalidations>(*bus, cores->at(0));
+  organizations = std::make_unique<access::OrganizationService>(*database, clock, random);
+  tenants = std::make_unique<access::TenantResolver>(*organizations);
+  api_keys = std::make_unique<access::ApiKeyService>(*database, *invalidations, clock, random);
+  access::Authenticator::Options options;
+  options.platform_admin_token = config.platform_admin_token;
+  authenticator = std::make_unique<access::Authenticator>(cores->size(), *database, *invalidations, clock, random,
+                                                          registry, std::move(options));
+  if (config.rate_limits) {
+    rate_limiter =
+        std::make_unique<guard::RateLimiter>(guard::default_rate_limits(), kRateBuckets, clock, random, registry);
+  }
+  guard::IdempotencyService::Options idempotency_options;
+  idempotency_options.epoch = Uuid::v7(clock.now(), random).to_string();
+  idempotency = std::make_unique<guard::IdempotencyService>(*database, clock, registry, idempotency_options);
+  return {};
+}
+
+Status Platform::Parts::make_extensions() {
+  const bool dev_trust = config.trust_mode == "dev";
+  if (dev_trust) {
+    log::warn("dev_trust_mode", {{"meaning", "UNSIGNED BUNDLES ARE ACCEPTED; never use this in production"}});
+  }
+  trust = std::make_unique<extensions::TrustService>(
+      *database, clock, random, dev_trust ? extensions::TrustMode::kDev : extensions::TrustMode::kEnforced,
+      [this] { wake_relay(); });
+  BH_TRY(auto opened, extensions::StagingFolder::open(folder.staging(), random));
+  staging = std::make_unique<extensions::StagingFolder>(std::move(opened));
+  bundles = std::make_unique<extensions::StoredBundles>(*database, *blobs, *trust, *staging, *pool);
+  extension_registry = std::make_unique<extensions::RegistryService>(*database, clock, random);
+  directory = std::make_unique<extensions::SqlInstallDirectory>(*database, clock, registry);
+  directory->listen(*bus, cores->at(0));
+  provisioning = std::make_unique<extensions::Provisioning>(*database, provisioner, clock);
+  installs = std::make_unique<extensions::InstallService>(
+      extensions::InstallService::Dependencies{*database, *extension_registry, *bundles, *directory, clock, random,
+                                               config.domain_root, *provisioning, [this] { wake_relay(); }});
+  uploads = std::make_unique<extensions::UploadService>(*database, *blobs, *staging, clock, random);
+  housekeeping = std::make_unique<extensions::Housekeeping>(*provisioning, *uploads);
+  return {};
+}
+
+Status Platform::Parts::make_runners() {
+  BH_TRY(auto loaded_signer, runners::CodeSigner::load_or_create(folder.keys() + "/code_signing.key"));
+  signer.emplace(std::move(loaded_signer));
+  BH_TRY(service_keys, load_or_create_service_keys(folder.keys() + "/service.key"));
+  if (!config.runner_listen.empty()) {
+    BH_TRY(runner_socket, open_listen_socket(config.runner_listen));
+  }
+  runners::CompilerOptions compiler_options;
+  compiler_options.program = process::self_exe();
+  compiler_options.arguments = {"compiler"};
+  compiler_options.parallel = static_cast<std::size_t>(config.compiler_parallel);
+  compiler_options.timeout = Millis(config.compiler_timeout_ms);
+  compiler_options.memory = Bytes{static_cast<std::uint64_t>(config.compiler_memory_mb) << 20U};
+  compiler = std::make_unique<runners::CompilerProcess>(compiler_options, registry);
+  BH_TRY(const runners::EngineIdentity engine, compiler->describe());
+  bundle_source = std::make_unique<runners::StoredBundleSource>(*bundles);
+  modules = std::make_unique<runners::ModuleProvider>(*bundle_source, *blobs, *signer, *compiler, *pool, engine,
+                                                      runners::ModuleProviderOptions{}, registry);
+  publishing_compiler = std::make_unique<runners::PublishingCompiler>(*modules);
+  publisher = std::make_unique<extensions::Publisher>(
+      extensions::Publisher::Dependencies{*database, *bundles, *trust, *publishing_compiler, *pool, clock, random,
+                                          [this] { wake_relay(); }},
+      registry);
+
+  std::vector<broker::ExecutionTable*> tables;
+  for (std::size_t core = 0; core < cores->size(); ++core) {
+    core_random.push_back(std::make_unique<SystemRandom>());
+    executions.push_back(std::make_unique<broker::ExecutionTable>(clock, *core_random.back()));
+    tables.push_back(executions.back().get());
+  }
+  broker = std::make_unique<broker::Broker>(*database, clock, registry);
+  runners::SupervisorOptions options;
+  options.program = process::self_exe();
+  options.arguments = {"runner-process",
+                       "--code-key",
+                       key_text(signer->public_key()),
+                       "--service-key",
+                       key_text(service_keys->public_key),
+                       "--slots",
+                       std::to_string(config.runner_slots)};
+  options.processes = static_cast<std::size_t>(config.runner_processes);
+  options.http_listener = runner_socket ? runner_socket->socket.get() : -1;
+  supervisor = std::make_unique<runners::RunnerSupervisor>(*cores, std::move(options), *modules, *broker, tables,
+                                                           *directory, clock, registry);
+  return {};
+}
+
+Status Platform::Parts::make_gateway() {
+  executions::ExecutionLogOptions options;
+  options.directory = folder.journal();
+  options.keep = std::chrono::hours(24 * config.execution_log_days);
+  BH_TRY(execution_log, executions::ExecutionLog::open(*cores, *database, clock, options, registry));
+  std::vector<runners::Dispatcher*> dispatchers;
+  for (std::size_t core = 0; core < cores->size(); ++core) dispatchers.push_back(&supervisor->dispatcher(core));
+  gateway = std::make_unique<gateway::GatewayService>(
+      gateway::GatewayService::Dependencies{*authorizer, *tenants, *directory, dispatchers, *execution_log,
+                                            *idempotency, clock},
+      registry);
+  return {};
+}
+
+Result<access::RouteTable> Platform::Parts::make_routes() {
+  access::Routes all;
+  const auto add = [&](access::Routes routes) { std::move(routes.begin(), routes.end(), std::back_inserter(all)); };
+  add(health_routes(
+      {*database, *blobs, *supervisor, *authorizer, registry, static_cast<std::size_t>(config.runner_processes)}));
+  add(access::access_routes({*database, *organizations, *api_keys, *tenants, *authorizer, clock}));
+  add(extensions::extension_routes({*extension_registry, *publisher, *installs, *uploads, *trust, *staging, *pool,
+                                    *tenants, *authorizer, *idempotency, clock}));
+  add(executions::execution_routes({*database, *authorizer, *tenants, clock}));
+  add(gateway::gateway_routes(*gateway));
+  return access::RouteTable::build(std::move(all));
+}
+
+Status Platform::Parts::listen() {
+  BH_TRY(access::RouteTable table, make_routes());
+  access::RouteService::Options options;
+  for (const std::string& text : config.trusted_proxies) {
+    const auto range = access::AddressRange::parse(text);
+    if (!range) return fail(ErrorCode::kUnprocessable, "server.trusted_proxies: \"" + text + "\" is not a CIDR range.");
+    options.trusted_proxies.push_back(*range);
+  }
+  route_service = std::make_unique<access::RouteService>(*cores, std::move(table), *authenticator, rate_limiter.get(),
+                                                         clock, registry, std::move(options));
+  BH_TRY(const HostAndPort place, parse_host_and_port(config.listen));
+  net::HttpServerOptions http_options;
+  http_options.host = place.host;
+  http_options.port = place.port;
+  http_options.max_connections = static_cast<std::size_t>(config.max_connections);
+  BH_TRY(http, net::listen_http(*cores, *route_service, http_options, registry));
+  return {};
+}
+
+void Platform::Parts::start_background() {
+  relay->start();
+  supervisor->start();
+  execution_log->start(*cores);
+  cores->spawn(0, [this] { return denials->keep_writing(); });
+  cores->spawn(0, [this] { return idempotency->keep_clean(); });
+  cores->spawn(0, [this] { return broker->run_expiry(); });
+  cores->spawn(0, [this] { return housekeeping->run(); });
+  for (std::size_t core = 0; core < cores->size(); ++core) {
+    cores->spawn(core, [this, core] { return authenticator->keep_last_used(core); });
+  }
+}
+
+Task<> Platform::Parts::drain() {
+  const Millis grace(config.drain_grace_ms);
+  if (http) co_await http->drain(grace);
+  housekeeping->stop();
+  co_await supervisor->stop(grace);
+  if (execution_log) co_await execution_log->stop(grace);
+  static_cast<void>(co_await denials->write());
+  co_await relay->stop();
+}
+
+Platform::Platform(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Platform::~Platform() = default;
+
+Result<std::unique_ptr<Platform>> Platform::start(const Config& config, Role role) {
+  auto parts = std::make_unique<Parts>();
+  parts->config = config;
+  parts->role = role;
+  if (role == Role::kRunnersOnly && config.runner_listen.empty()) {
+    return fail(ErrorCode::kBadRequest, "Say where to serve POST /v1/execute: --listen HOST:PORT.");
+  }
+  BH_TRY_VOID(parts->open_stores());
+  BH_TRY_VOID(parts->make_access());
+  BH_TRY_VOID(parts->make_extensions());
+  BH_TRY_VOID(parts->make_runners());
+  BH_TRY_VOID(parts->make_gateway());
+  parts->signals = std::make_unique<process::ShutdownSignals>(parts->cores->at(0).executor());
+  parts->cores->start();
+  parts->start_background();
+  if (role == Role::kPlatform) BH_TRY_VOID(parts->listen());
+  return std::unique_ptr<Platform>(new Platform(std::move(parts)));
+}
+
+std::string Platform::address() const {
+  return parts_->http ? parts_->http->address() : parts_->runner_socket->address;
+}
+
+void Platform::run_until_signal() {
+  std::promise<void> done;
+  parts_->cores->spawn(0, [this, &done]() -> Task<> {
+    const auto signal = co_await parts_->signals->next();
+    log::info("draining", {{"signal", signal.value_or(0)}});
+    co_await parts_->drain();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+}  // namespace bulkhead::server
