@@ -11,14 +11,14 @@
 //   one commit and one fsync (group commit); each is a savepoint, so one that fails does not touch its neighbours.
 // - `read`: one consistent snapshot; a statement that writes fails.
 // - The function may be run again after a serialization failure or a lost connection that happened before commit: it
-// must
-//   not change anything outside `tx`. Results are its return value.
+//   must not change anything outside `tx`. Results are its return value. What it captured may be destroyed on that
+//   thread.
+// - Close the database before the cores go: its threads post results to them.
 // - A statement that fails fails its transaction, on both engines: every later statement answers the same error and the
 //   work is rolled back even when `work` returns success. To go on after a duplicate, use INSERT ... ON CONFLICT.
 // - TenantTx binds the tenant as $1 of every statement (your values are $2, $3, …) and asserts that the statement uses
-// $1;
-//   on PostgreSQL it also runs as a non-owner role under row-level security. SystemTx has no tenant: migrations, the
-//   registry of organizations, lookups that find out which tenant is meant, background jobs.
+//   $1; on PostgreSQL it also runs as a non-owner role under row-level security. SystemTx has no tenant: migrations,
+//   the registry of organizations, lookups that find out which tenant is meant, background jobs.
 // - Isolation: a write behaves as if it ran alone (serializable), a read sees one snapshot.
 // - Errors: kStoreUnavailable (engine unreachable, busy beyond the deadline; recovers by itself), kStorageFull,
 //   kAlreadyExists (unique violation), kConflict (foreign key / check / not null), kBadRequest (text that is not UTF-8

@@ -25,8 +25,8 @@ Task<R> Database::run(Mode mode, std::optional<TenantScope> scope, F work) {
           decltype(handler) handler;
         };
         auto state = std::make_shared<State>(State{std::move(job), scope, std::nullopt, std::move(handler)});
-        auto guard =
-            asio::prefer(asio::get_associated_executor(state->handler), asio::execution::outstanding_work.tracked);
+        auto executor = asio::get_associated_executor(state->handler);
+        auto guard = asio::prefer(executor, asio::execution::outstanding_work.tracked);
         submit(
             mode, state->scope ? &*state->scope : nullptr,
             [state](Connection& connection) -> Status {
@@ -34,9 +34,12 @@ Task<R> Database::run(Mode mode, std::optional<TenantScope> scope, F work) {
               if (!state->result->has_value()) return std::unexpected(state->result->error());
               return {};
             },
-            [state, guard](Status outcome) mutable {
+            [state, executor, guard = std::move(guard)](Status outcome) mutable {
               if (!outcome) state->result.emplace(std::unexpected(std::move(outcome.error())));
-              asio::post(guard, [state] { std::move(state->handler)(std::move(*state->result)); });
+              // The guard goes along: once its coroutine runs, this thread no longer touches the core.
+              asio::post(executor, [state = std::move(state), guard = std::move(guard)] {
+                std::move(state->handler)(std::move(*state->result));
+              });
             });
       },
       use_task, std::move(work));

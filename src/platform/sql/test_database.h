@@ -81,10 +81,12 @@ class TestDatabase {
 // Aborts the test program when the database can't be opened or migrated.
 TestDatabase open_test_database(Engine engine, std::initializer_list<std::vector<Migration>> migrations = {});
 
-// Runs a task to its end on a context of its own.
+// Runs a task to its end on this thread's context, which outlives what other threads still do with it.
 template <typename T>
 T wait(Task<T> task) {
-  asio::io_context context(1);
+  thread_local asio::io_context context(1);
+  BH_ASSERT(!context.get_executor().running_in_this_thread());
+  context.restart();
   std::optional<T> result;
   const auto keep = [](Task<T> inner, std::optional<T>& out) -> Task<> { out.emplace(co_await std::move(inner)); };
   asio::co_spawn(context, keep(std::move(task), result), [](std::exception_ptr escaped) {
