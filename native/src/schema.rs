@@ -15,9 +15,6 @@ const MAX_REGEX: usize = 256 * 1024;
 fn compile(json: &[u8]) -> Result<Schema, (String, String)> {
     let schema: Value =
         serde_json::from_slice(json).map_err(|error| (String::new(), format!("The schema is not JSON: {error}.")))?;
-    if let Err(error) = jsonschema::draft202012::meta::validate(&schema) {
-        return Err((error.instance_path.to_string(), error.to_string()));
-    }
     schema_limits::check(&schema)?;
     // Without the crate's resolver features every reference that leaves the document is an error.
     jsonschema::options()
@@ -26,8 +23,11 @@ fn compile(json: &[u8]) -> Result<Schema, (String, String)> {
         .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(MAX_BACKTRACKS).size_limit(MAX_REGEX))
         .build(&schema)
         .map(Schema)
-        // What the meta-schema can't see, such as a bad pattern: its place is in schema_path.
-        .map_err(|error| (error.schema_path.to_string(), error.to_string()))
+        .map_err(|error| match jsonschema::draft202012::meta::validate(&schema) {
+            Err(error) => (error.instance_path().to_string(), error.to_string()),
+            // What the meta-schema can't see, such as a bad pattern.
+            Ok(()) => (error.schema_path().to_string(), error.to_string()),
+        })
 }
 
 /// # Safety
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn bh_schema_validate(
         .iter_errors(&document)
         .take(limit)
         // Masked: the value may be a secret, and a message stays short.
-        .map(|error| line(&error.instance_path.to_string(), &error.masked().to_string()))
+        .map(|error| line(&error.instance_path().to_string(), &error.masked().to_string()))
         .collect();
     *problems = text.into();
     false

@@ -8,6 +8,13 @@
 
 #include "sandbox/native_settings.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer) || \
+    __has_feature(thread_sanitizer)
+// A trap of a guest is a SIGSEGV that Wasmtime's handler turns into an error; the sanitizers' handler would report it.
+extern "C" const char* __asan_default_options() { return "handle_segv=0:handle_sigill=0:handle_sigfpe=0"; }
+extern "C" const char* __tsan_default_options() { return "handle_segv=0:handle_sigill=0:handle_sigfpe=0"; }
+#endif
+
 namespace bulkhead::sandbox {
 
 namespace {

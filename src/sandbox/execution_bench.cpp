@@ -1,7 +1,6 @@
-// What a run costs: the floor (the same loop in bare Wasmtime terms, i.e. without limits, metering or logs to collect,
-// is not reachable through Execution; native code is driven directly) against Execution with everything on.
-//
-//   build/release/bin/bench_execution            prints p50/p99 and the ratio, then load times and memory
+// What a run costs with everything on, against the bare loop: the least that Wasmtime needs for a fresh pooled
+// instance, alloc, handler and drop (bh_bare_run). Then what loading and keeping modules costs.
+//   build/release/bin/bench_execution
 #include <bulkhead_native.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -66,16 +65,20 @@ std::size_t proportional_memory() {
 std::string large_guest(int functions, int salt) {
   std::string fields;
   for (int i = 0; i < functions; ++i) {
-    fields += "(func $f" + std::to_string(i) +
-              " (param i32) (result i32) (i32.mul (i32.add (local.get 0) (i32.const " + std::to_string(i + salt) +
-              ")) (i32.xor (local.get 0) (i32.load offset=" + std::to_string(i % 1000) + " (i32.const 64)))))";
+    fields += "(func $f" + std::to_string(i) + " (param i32) (result i32) (i32.mul (i32.add (local.get 0) (i32.const " +
+              std::to_string(i + salt) + ")) (i32.xor (local.get 0) (i32.load offset=" + std::to_string(i % 1000) +
+              " (i32.const 64)))))";
   }
   return testing::guest(testing::kEcho, fields);
 }
 
 int run() {
   const SystemClock clock;
+  const std::size_t process = proportional_memory();
   const auto engine = Engine::create({}, clock).value();
+  std::printf("idle engine of %u slots: %.1f KiB PSS more, process %.1f MiB\n", engine->settings().slots,
+              static_cast<double>(proportional_memory() - process) / 1024,
+              static_cast<double>(proportional_memory()) / 1024 / 1024);
   const std::string request(512, 'r');
   NoCalls calls;
   protocol::Limits limits;
@@ -94,10 +97,13 @@ int run() {
       engine, testing::guest("(call $log (i32.const 0) (i32.const 80)) " + std::string(testing::kEcho),
                              "(import \"alga\" \"log_info\" (func $log (param i32 i32)))"));
   const auto calling = testing::load_text(
-      engine, testing::guest("(drop (call $get (i32.const 0) (i32.const 40) (i32.const 8))) " + std::string(testing::kEcho),
-                             "(import \"alga\" \"storage.get\" (func $get (param i32 i32 i32) (result i32)))"));
+      engine,
+      testing::guest("(drop (call $get (i32.const 0) (i32.const 40) (i32.const 8))) " + std::string(testing::kEcho),
+                     "(import \"alga\" \"storage.get\" (func $get (param i32 i32 i32) (result i32)))"));
 
-  const Times bare = measure(100'000, [&] { check(bh_bare_run(echo->native(), native_bytes(request), request.size()) == request.size(), "bare run"); });
+  const Times bare = measure(100'000, [&] {
+    check(bh_bare_run(echo->native(), native_bytes(request), request.size()) == request.size(), "bare run");
+  });
   const Times full = measure(100'000, [&] { execute(echo); });
   const Times logs = measure(100'000, [&] { execute(logging); });
   const Times host = measure(100'000, [&] { execute(calling); });

@@ -491,14 +491,14 @@ TEST_F(ExecutionTest, FuelIsCountedAndEnforced) {
 
 // Fills its memory with the first byte of the request, after answering the question whether all of it was zero.
 const std::string kCanary = guest(R"((local $at i32) (local $dirty i32)
-    (drop (memory.grow (i32.const 3)))
+    (drop (memory.grow (i32.const 2)))
     (local.set $at (i32.const 4096))
     (loop $l
       (local.set $dirty (i32.or (local.get $dirty) (i32.ne (i32.load8_u (local.get $at))
         (select (i32.const 90) (i32.const 0) (i32.eq (local.get $at) (i32.const 12288))))))
       (i32.store8 (local.get $at) (i32.load8_u (local.get $request)))
-      (local.set $at (i32.add (local.get $at) (i32.const 1024)))
-      (br_if $l (i32.lt_u (local.get $at) (i32.const 262144))))
+      (local.set $at (i32.add (local.get $at) (i32.const 4096)))
+      (br_if $l (i32.lt_u (local.get $at) (i32.const 196608))))
     (local.get $dirty))",
                                   "(data (i32.const 12288) \"Z\")");
 

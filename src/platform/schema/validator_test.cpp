@@ -114,7 +114,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Refusal{"NotJson", "{", "", "not JSON"}, Refusal{"WrongType", R"({"type":"strng"})", "/type", ""},
         Refusal{"WrongKeywordValue", R"({"properties":{"a":{"minLength":-1}}})", "/properties/a/minLength", ""},
-        Refusal{"BadPattern", R"({"properties":{"a":{"pattern":"("}}})", "/properties/a", "regex"},
+        Refusal{"BadPattern", R"({"properties":{"a":{"pattern":"("}}})", "/properties/a/pattern", "regex"},
         Refusal{"RemoteReference", R"({"properties":{"a":{"$ref":"https://example.com/s.json"}}})",
                 "/properties/a/$ref", "leaves the document"},
         Refusal{"FileReference", R"({"$ref":"file:///etc/passwd"})", "/$ref", "leaves the document"},

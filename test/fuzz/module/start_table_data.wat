@@ -1,0 +1,13 @@
+(module
+  (import "env" "abort" (func $abort (param i32 i32 i32 i32)))
+  (table 4 funcref)
+  (elem (i32.const 1) $f)
+  (memory (export "memory") 1 2)
+  (data (i32.const 8) "abc")
+  (global $g (mut i32) (i32.const 8))
+  (func $f (global.set $g (i32.const 16)))
+  (start $f)
+  (func (export "_initialize") (call_indirect (i32.const 1)))
+  (func (export "dealloc") (param i32 i32))
+  (func (export "alloc") (param i32) (result i32) (global.get $g))
+  (func (export "handler") (param i32 i32 i32) (result i32) (i32.const 0)))
