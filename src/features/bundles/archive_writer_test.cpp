@@ -38,7 +38,8 @@ TEST(ArchiveWriter, PacksTheGoldenBytes) {
   const ScratchFolder folder;
   const auto written = write_archive(sample_files(), folder.path("out"));
   ASSERT_TRUE(written) << written.error().to_log_string();
-  EXPECT_EQ(written->content_hash.to_string(), "sha256:d5ee8d68570f8d4793b275d6286b2e1e37cc914990d54e7eed005f33804025c7");
+  EXPECT_EQ(written->content_hash.to_string(),
+            "sha256:d5ee8d68570f8d4793b275d6286b2e1e37cc914990d54e7eed005f33804025c7");
   EXPECT_EQ(ContentHash::of(folder.read("out")), written->content_hash);
   EXPECT_EQ(written->size, Bytes{folder.read("out").size()});
 }
@@ -83,11 +84,10 @@ TEST(PackFolder, TakesWhatTheManifestNamesAndNothingElse) {
   const ScratchFolder folder, out;
   write_sample(folder);
   Bytes last;
-  PackOptions options{
-      .schema_check = {}, .toolchain = {{"assemblyscript", "0.28.0"}}, .progress = [&](Bytes done, Bytes total) {
-        EXPECT_LE(done, total);
-        last = total;
-      }};
+  PackOptions options{.toolchain = {{"assemblyscript", "0.28.0"}}, .progress = [&](Bytes done, Bytes total) {
+                        EXPECT_LE(done, total);
+                        last = total;
+                      }};
   const auto packed = pack_folder(folder.path(), out.path("bundle.tar.zst"), options);
   ASSERT_TRUE(packed) << packed.error().to_log_string();
   EXPECT_EQ(packed->paths, (std::vector<std::string>{"bundle.lock.json", "dist/main.wasm", "docs/read.md",
@@ -107,7 +107,8 @@ TEST(PackFolder, TwiceGivesTheSameBytesWhereverTheFolderLies) {
   const auto again = pack_folder(second.path() + "/", out.path("2"));
   ASSERT_TRUE(once && again);
   EXPECT_EQ(once->archive.content_hash, again->archive.content_hash);
-  EXPECT_EQ(once->archive.content_hash.to_string(), "sha256:d74073ed91453c7f764a7fc9107c0fb8eec0093345c7a5c6406b6066b6c9b660");
+  EXPECT_EQ(once->archive.content_hash.to_string(),
+            "sha256:d74073ed91453c7f764a7fc9107c0fb8eec0093345c7a5c6406b6066b6c9b660");
 }
 
 TEST(PackFolder, GeneratesAnSbomAndALockfileThatListDependencies) {

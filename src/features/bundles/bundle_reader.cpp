@@ -250,14 +250,14 @@ Status check_named_files(const Bundle& bundle) {
 
 using OpenSource = std::function<Result<std::unique_ptr<ByteSource>>()>;
 
-Result<Bundle> read_bundle_from(const OpenSource& open, const ReadOptions& options) {
+Result<Bundle> read_bundle_from(const OpenSource& open, const ArchiveLimits& limits) {
   Bundle bundle;
   Keeper keeper{std::string(kDefaultEntry)};
   BH_TRY(auto source, open());
-  BH_TRY(bundle.archive, read_archive(*source, options.limits, keeper.visitor()));
+  BH_TRY(bundle.archive, read_archive(*source, limits, keeper.visitor()));
   if (!keeper.has(std::string(kManifestPath))) return fail(ErrorCode::kManifestNotFound);
   bundle.manifest_text = keeper.take(std::string(kManifestPath));
-  BH_TRY(bundle.manifest, parse_manifest(std::string_view(bundle.manifest_text), options.schema_check));
+  BH_TRY(bundle.manifest, parse_manifest(std::string_view(bundle.manifest_text)));
   BH_TRY_VOID(check_named_files(bundle));
   if (keeper.has(std::string(kSignaturePath))) bundle.signature = keeper.take(std::string(kSignaturePath));
   if (keeper.has(bundle.manifest.entry)) {
@@ -266,7 +266,7 @@ Result<Bundle> read_bundle_from(const OpenSource& open, const ReadOptions& optio
     // The manifest named another module than the default: only now do we know which, so go over the archive once more.
     Keeper second(bundle.manifest.entry);
     BH_TRY(auto again, open());
-    BH_TRY(const ArchiveSummary summary, read_archive(*again, options.limits, second.visitor()));
+    BH_TRY(const ArchiveSummary summary, read_archive(*again, limits, second.visitor()));
     if (summary.content_hash != bundle.archive.content_hash) {
       return fail(ErrorCode::kBundleInvalid, "The bundle changed while it was read.");
     }
@@ -312,12 +312,12 @@ Result<ArchiveSummary> read_archive(ByteSource& source, const ArchiveLimits& lim
   return ArchiveReader(source, limits, visitor).read();
 }
 
-Result<Bundle> read_bundle_file(const std::string& path, const ReadOptions& options) {
-  return read_bundle_from([&path] { return open_file_source(path); }, options);
+Result<Bundle> read_bundle_file(const std::string& path, const ArchiveLimits& limits) {
+  return read_bundle_from([&path] { return open_file_source(path); }, limits);
 }
 
-Result<Bundle> read_bundle(std::string_view bytes, const ReadOptions& options) {
-  return read_bundle_from([bytes]() -> Result<std::unique_ptr<ByteSource>> { return memory_source(bytes); }, options);
+Result<Bundle> read_bundle(std::string_view bytes, const ArchiveLimits& limits) {
+  return read_bundle_from([bytes]() -> Result<std::unique_ptr<ByteSource>> { return memory_source(bytes); }, limits);
 }
 
 }  // namespace bulkhead::bundles

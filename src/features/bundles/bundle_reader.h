@@ -79,11 +79,7 @@ struct Bundle {
   std::vector<std::string> notices;      // what was accepted and ignored, for the author
 };
 
-struct ReadOptions {
-  ArchiveLimits limits;
-  SchemaCheck schema_check;
-};
-Result<Bundle> read_bundle_file(const std::string& path, const ReadOptions& options = {});
-Result<Bundle> read_bundle(std::string_view bytes, const ReadOptions& options = {});
+Result<Bundle> read_bundle_file(const std::string& path, const ArchiveLimits& limits = {});
+Result<Bundle> read_bundle(std::string_view bytes, const ArchiveLimits& limits = {});
 
 }  // namespace bulkhead::bundles

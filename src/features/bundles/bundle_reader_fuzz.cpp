@@ -7,17 +7,16 @@
 namespace {
 
 void read(std::string_view bytes) {
-  const bulkhead::bundles::ReadOptions options{.limits = {.archive = bulkhead::Bytes{1U << 20U},
-                                                          .unpacked = bulkhead::Bytes{1U << 20U},
-                                                          .file = bulkhead::Bytes{1U << 18U},
-                                                          .entries = 64,
-                                                          .ratio = 200},
-                                               .schema_check = {}};
-  const auto bundle = bulkhead::bundles::read_bundle(bytes, options);
+  const bulkhead::bundles::ArchiveLimits limits{.archive = bulkhead::Bytes{1U << 20U},
+                                                .unpacked = bulkhead::Bytes{1U << 20U},
+                                                .file = bulkhead::Bytes{1U << 18U},
+                                                .entries = 64,
+                                                .ratio = 200};
+  const auto bundle = bulkhead::bundles::read_bundle(bytes, limits);
   if (!bundle) return;
   for (const auto& entry : bundle->archive.entries) {
     BH_ASSERT(!bulkhead::bundles::path_problem(entry.path));
-    BH_ASSERT(entry.size <= options.limits.file);
+    BH_ASSERT(entry.size <= limits.file);
   }
 }
 

@@ -21,8 +21,8 @@ const std::string& good_tar() {
   return tar;
 }
 
-ErrorCode code_of(std::string_view bytes, const ReadOptions& options = {}) {
-  const auto bundle = read_bundle(bytes, options);
+ErrorCode code_of(std::string_view bytes, const ArchiveLimits& limits = {}) {
+  const auto bundle = read_bundle(bytes, limits);
   EXPECT_FALSE(bundle);
   return bundle ? ErrorCode::kInternal : bundle.error().code;
 }
@@ -131,8 +131,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return info.param.name; });
 
 TEST(BundleReader, RefusesWhatExceedsTheLimits) {
-  ReadOptions small;
-  small.limits = {.archive = 64_KiB, .unpacked = 32_KiB, .file = 16_KiB, .entries = 4, .ratio = 200};
+  const ArchiveLimits small{.archive = 64_KiB, .unpacked = 32_KiB, .file = 16_KiB, .entries = 4, .ratio = 200};
   const std::string big = noise(20'000), half = noise(15'000);
   EXPECT_EQ(code_of(archive({{"big", big}}), small), ErrorCode::kBundleTooLarge);
   EXPECT_EQ(code_of(archive({{"a", half}, {"b", half}, {"c", half}}), small), ErrorCode::kBundleTooLarge);

@@ -68,7 +68,7 @@ class FolderPacker {
       return fail(ErrorCode::kManifestNotFound, "There is no manifest.json in the folder.");
     }
     if (!text) return fail(std::move(text.error()));
-    BH_TRY(manifest_, parse_manifest(std::string_view(*text), options_.schema_check));
+    BH_TRY(manifest_, parse_manifest(std::string_view(*text)));
     add(std::string(kManifestPath), std::move(*text));
     return {};
   }

@@ -18,7 +18,6 @@ inline constexpr std::string_view kSbomPath = "sbom.spdx.json";
 inline constexpr std::string_view kLockPath = "bundle.lock.json";
 
 struct PackOptions {
-  SchemaCheck schema_check;
   // What built the module, for the lockfile: {"assemblyscript", "0.28.0"}.
   std::vector<std::pair<std::string, std::string>> toolchain;
   Progress progress;

@@ -6,6 +6,7 @@
 #include "features/bundles/endpoint_path.h"
 #include "features/bundles/name.h"
 #include "features/bundles/paths.h"
+#include "platform/schema/validator.h"
 
 namespace bulkhead::bundles {
 namespace {
@@ -59,8 +60,7 @@ bool looks_like_cron(std::string_view text) {
 
 class ManifestParser {
  public:
-  ManifestParser(const json::value& document, const SchemaCheck& schema_check)
-      : root_(document, problems_), schema_check_(schema_check) {}
+  explicit ManifestParser(const json::value& document) : root_(document, problems_) {}
 
   Result<Manifest> parse() {
     if (root_.is_object()) {
@@ -285,12 +285,12 @@ class ManifestParser {
       root_.problem("config", "must be a JSON Schema object");
       return;
     }
-    if (schema_check_) {
-      for (FieldError& found : schema_check_(*config)) {
-        problems_.push_back({root_.pointer_to("config") + found.pointer, std::move(found.message)});
+    manifest_.config_schema_json = canonical_json(*config);
+    if (const Status usable = schema::check_schema(manifest_.config_schema_json); !usable) {
+      for (const FieldError& found : usable.error().fields) {
+        problems_.push_back({root_.pointer_to("config") + found.pointer, found.message});
       }
     }
-    manifest_.config_schema_json = canonical_json(*config);
   }
 
   void parse_files() {
@@ -377,7 +377,6 @@ class ManifestParser {
 
   Problems problems_;
   JsonReader root_;
-  const SchemaCheck& schema_check_;
   Manifest manifest_;
 };
 
@@ -407,11 +406,9 @@ std::string_view capability_name(std::string_view text) {
   return text;
 }
 
-Result<Manifest> validate_manifest(const json::value& document, const SchemaCheck& schema_check) {
-  return ManifestParser(document, schema_check).parse();
-}
+Result<Manifest> validate_manifest(const json::value& document) { return ManifestParser(document).parse(); }
 
-Result<Manifest> parse_manifest(std::string_view text, const SchemaCheck& schema_check) {
+Result<Manifest> parse_manifest(std::string_view text) {
   if (text.size() > kMaxManifestSize) return fail(ErrorCode::kInvalidManifest, "manifest.json is larger than 1 MiB.");
   auto document = parse_json(text);
   if (!document) {
@@ -420,7 +417,7 @@ Result<Manifest> parse_manifest(std::string_view text, const SchemaCheck& schema
     error.message = "manifest.json: " + error.message;
     return fail(std::move(error));
   }
-  return validate_manifest(*document, schema_check);
+  return validate_manifest(*document);
 }
 
 }  // namespace bulkhead::bundles

@@ -5,7 +5,6 @@
 // defaults are filled in. Later code never looks at the JSON again. A value; immutable once made.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -79,12 +78,9 @@ struct Manifest {
   std::string sbom;  // empty = none declared
 };
 
-// Problems of a JSON Schema document itself, with pointers into it.
-using SchemaCheck = std::function<std::vector<FieldError>(const json::value& schema)>;
-
-// kInvalidManifest with `fields`. `schema_check` may be empty: `config` must then only be an object.
-Result<Manifest> parse_manifest(std::string_view text, const SchemaCheck& schema_check = {});
+// kInvalidManifest with `fields`.
+Result<Manifest> parse_manifest(std::string_view text);
 // The same for a document that is already parsed.
-Result<Manifest> validate_manifest(const json::value& document, const SchemaCheck& schema_check = {});
+Result<Manifest> validate_manifest(const json::value& document);
 
 }  // namespace bulkhead::bundles

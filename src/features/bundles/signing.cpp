@@ -104,6 +104,13 @@ Result<Signer> judge(const Envelope& envelope, const SignatureQuestion& question
                   : "The bundle is signed by a key that is not in the trust bundle.");
 }
 
+// Other tools pack a placeholder text as SIGNATURE: that is no signature, rather than a wrong one.
+std::optional<std::string_view> envelope_in(std::optional<std::string_view> entry) {
+  const std::size_t start = entry ? entry->find_first_not_of(" \t\r\n") : std::string_view::npos;
+  if (start == std::string_view::npos || (*entry)[start] != '{') return std::nullopt;
+  return entry;
+}
+
 Result<std::string> sign_statement(const Statement& statement, const SigningIdentity& identity) {
   Envelope envelope{.payload_type = std::string(kPayloadType), .payload = statement.to_json(), .signatures = {}};
   EnvelopeSignature signature{.key_id = identity.key.public_key().id(), .signature = {}, .certificates = {}};
@@ -123,7 +130,7 @@ Result<std::string> sign_statement(const Statement& statement, const SigningIden
 }  // namespace
 
 Result<Signer> verify_signature(const SignatureQuestion& question, const TrustBundle& trust) {
-  const auto text = question.detached ? question.detached : question.embedded;
+  const auto text = question.detached ? question.detached : envelope_in(question.embedded);
   if (!text) {
     if (trust.parsed().unsigned_accepted) return Signer{};
     return fail(ErrorCode::kSignatureRequired, "The bundle has no signature.");

@@ -226,6 +226,14 @@ TEST_F(Signing, EveryChangedByteOfAnEnvelopeIsNoticed) {
   }
 }
 
+TEST_F(Signing, APlaceholderIsNoSignature) {
+  ASSERT_TRUE(write_archive({{"manifest.json", std::string(forge::kManifest)},
+                             {"dist/main.wasm", std::string(forge::kModule)},
+                             {"SIGNATURE", std::string("signed by dev\n")}},
+                            folder_.path("placeholder")));
+  EXPECT_EQ(judge(read("placeholder"), trust(key_)), "signature_required");
+}
+
 TEST_F(Signing, MalformedEnvelopesAreRefused) {
   const Bundle bundle = read("plain");
   for (const char* text :

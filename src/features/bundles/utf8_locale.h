@@ -8,17 +8,17 @@ namespace bulkhead::bundles {
 
 class Utf8Locale {
  public:
-  Utf8Locale() : mine_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)), previous_(mine_ ? uselocale(mine_) : nullptr) {}
-  ~Utf8Locale() {
-    if (mine_ == nullptr) return;
-    uselocale(previous_);
-    freelocale(mine_);
-  }
+  Utf8Locale() : previous_(uselocale(unicode())) {}
+  ~Utf8Locale() { uselocale(previous_); }
   Utf8Locale(const Utf8Locale&) = delete;
   Utf8Locale& operator=(const Utf8Locale&) = delete;
 
  private:
-  locale_t mine_;
+  // Made once; null (then nothing changes) on a system without it.
+  static locale_t unicode() {
+    static const locale_t kUnicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+    return kUnicode;
+  }
   locale_t previous_;
 };
 
