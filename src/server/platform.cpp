@@ -18,6 +18,7 @@
 #include "features/extensions/sql_install_directory.h"
 #include "features/extensions/upload_service.h"
 #include "features/gateway/routes.h"
+#include "features/gateway/test_run.h"
 #include "features/guard/idempotency.h"
 #include "features/guard/rate_limiter.h"
 #include "features/runners/publishing_compiler.h"
@@ -101,6 +102,7 @@ struct Platform::Parts {
   std::unique_ptr<runners::RunnerSupervisor> supervisor;
   std::unique_ptr<executions::ExecutionLog> execution_log;
   std::unique_ptr<gateway::GatewayService> gateway;
+  std::unique_ptr<gateway::TestRunService> test_runs;
 
   std::unique_ptr<access::RouteService> route_service;
   std::unique_ptr<net::HttpServer> http;
@@ -241,6 +243,8 @@ Status Platform::Parts::make_gateway() {
       gateway::GatewayService::Dependencies{*authorizer, *tenants, *directory, dispatchers, *execution_log,
                                             *idempotency, clock},
       registry);
+  test_runs = std::make_unique<gateway::TestRunService>(gateway::TestRunService::Dependencies{
+      *authorizer, *tenants, *directory, dispatchers, *execution_log, clock, random});
   return {};
 }
 
@@ -254,6 +258,7 @@ Result<access::RouteTable> Platform::Parts::make_routes() {
                                     *tenants, *authorizer, *idempotency, clock}));
   add(executions::execution_routes({*database, *authorizer, *tenants, clock}));
   add(gateway::gateway_routes(*gateway));
+  add(gateway::test_run_routes(*test_runs));
   return access::RouteTable::build(std::move(all));
 }
 
