@@ -16,11 +16,11 @@ namespace bulkhead::extensions {
 
 struct Endpoint {
   std::string method;
-  std::string path;                       // as in the manifest
-  std::vector<std::string> segments;      // "agreements", ":id"
+  std::string path;                   // as in the manifest
+  std::vector<std::string> segments;  // "agreements", ":id"
   std::string handler;
-  std::string permission;                 // "extension:read" / "extension:write" / the endpoint's own
-  std::optional<Millis> timeout;          // already within the hard maximum
+  std::string permission;         // "extension:read" / "extension:write" / the endpoint's own
+  std::optional<Millis> timeout;  // already within the hard maximum
 };
 
 // One runnable version as installed.
@@ -39,7 +39,7 @@ struct InstalledExtension {
   std::vector<std::string> granted_capabilities;  // "storage.kv", …
   std::vector<std::string> granted_egress;        // manifest ∩ grant
   std::string config_json;
-  protocol::Limits limits;                        // plan ∩ install
+  protocol::Limits limits;  // plan ∩ install
   std::shared_ptr<const RunnableVersion> current;
   std::shared_ptr<const RunnableVersion> rollout;  // null = no rollout
   int rollout_percent = 0;
