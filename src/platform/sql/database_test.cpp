@@ -213,13 +213,9 @@ Task<> increment(Database& database, int times, int& failures) {
 
 TEST_P(DatabaseTest, ConcurrentWritesBehaveAsIfAlone) {
   ASSERT_TRUE(system_execute("INSERT INTO counter (id, value) VALUES (1, 0)"));
-  asio::io_context context(1);
   int failures = 0;
-  for (int i = 0; i < 4; ++i) {
-    asio::co_spawn(context, increment(*database_, 25, failures),
-                   [](std::exception_ptr escaped) { EXPECT_FALSE(escaped); });
-  }
-  context.run();
+  for (int i = 0; i < 4; ++i) start_task(increment(*database_, 25, failures));
+  run_tasks();
   EXPECT_EQ(failures, 0);
   const auto value =
       wait(database_->system_read([](SystemTx& tx) { return tx.query_one("SELECT value FROM counter WHERE id = 1"); }));
@@ -242,13 +238,12 @@ TEST_P(DatabaseTest, WriteSkewIsImpossible) {
       return {};
     });
   };
-  asio::io_context context(1);
-  int successes = 0;
-  for (const int id : {1, 2}) {
-    asio::co_spawn(context, take(id), [&](std::exception_ptr, Status outcome) { successes += outcome ? 1 : 0; });
-  }
-  context.run();
-  EXPECT_EQ(successes, 1);
+  std::array<Status, 2> outcomes;
+  const auto keep = [](Task<Status> task, Status& outcome) -> Task<> { outcome = co_await std::move(task); };
+  start_task(keep(take(1), outcomes[0]));
+  start_task(keep(take(2), outcomes[1]));
+  run_tasks();
+  EXPECT_NE(outcomes[0].has_value(), outcomes[1].has_value());
 }
 
 TEST_P(DatabaseTest, ReturningGivesRowsOfAWrite) {

@@ -9,8 +9,6 @@
 //   auto rows = sql::wait(database_->read(scope, [](sql::TenantTx& tx) { return tx.query("…"); }));
 #pragma once
 
-#include <boost/asio/co_spawn.hpp>
-#include <exception>
 #include <filesystem>
 #include <initializer_list>
 #include <memory>
@@ -81,18 +79,18 @@ class TestDatabase {
 // Aborts the test program when the database can't be opened or migrated.
 TestDatabase open_test_database(Engine engine, std::initializer_list<std::vector<Migration>> migrations = {});
 
-// Runs a task to its end on this thread's context, which outlives what other threads still do with it.
+// Starts a task on this thread's context, for `run_tasks`.
+void start_task(Task<> task);
+// Runs what was started to its end. The context outlives what database threads still do with it afterwards.
+void run_tasks();
+
+// Runs a task to its end.
 template <typename T>
 T wait(Task<T> task) {
-  thread_local asio::io_context context(1);
-  BH_ASSERT(!context.get_executor().running_in_this_thread());
-  context.restart();
   std::optional<T> result;
   const auto keep = [](Task<T> inner, std::optional<T>& out) -> Task<> { out.emplace(co_await std::move(inner)); };
-  asio::co_spawn(context, keep(std::move(task), result), [](std::exception_ptr escaped) {
-    if (escaped) std::rethrow_exception(escaped);
-  });
-  context.run();
+  start_task(keep(std::move(task), result));
+  run_tasks();
   return std::move(*result);
 }
 

@@ -33,12 +33,9 @@ Task<> read_some(Database& database, std::int64_t& left) {
   }
 }
 
-void run_tasks(std::int64_t count, const auto& make_task) {
-  asio::io_context context(1);
-  for (std::int64_t i = 0; i < count; ++i) {
-    asio::co_spawn(context, make_task(), [](std::exception_ptr escaped) { BH_ASSERT(!escaped); });
-  }
-  context.run();
+void run_many(std::int64_t count, const auto& make_task) {
+  for (std::int64_t i = 0; i < count; ++i) start_task(make_task());
+  run_tasks();
 }
 
 void writes(benchmark::State& state, Engine engine) {
@@ -48,7 +45,7 @@ void writes(benchmark::State& state, Engine engine) {
   std::int64_t next = 0;
   for (auto unused : state) {
     const std::int64_t end = next + batch;
-    run_tasks(writers, [&] { return write_some(*database, next, end); });
+    run_many(writers, [&] { return write_some(*database, next, end); });
   }
   state.SetItemsProcessed(next);
   const auto commits =
@@ -61,12 +58,12 @@ BENCHMARK_CAPTURE(writes, postgres, Engine::kPostgres)->Arg(1)->Arg(8)->Arg(64)-
 void reads(benchmark::State& state, Engine engine) {
   TestDatabase database = open_test_database(engine, {{kSchema}});
   std::int64_t next = 0;
-  run_tasks(64, [&] { return write_some(*database, next, kRows); });
+  run_many(64, [&] { return write_some(*database, next, kRows); });
   std::int64_t done = 0;
   for (auto unused : state) {
     std::int64_t left = 1'000;
     done += left;
-    run_tasks(state.range(0), [&] { return read_some(*database, left); });
+    run_many(state.range(0), [&] { return read_some(*database, left); });
   }
   state.SetItemsProcessed(done);
 }
@@ -85,7 +82,7 @@ BENCHMARK(baseline_one_commit_a_write)->UseRealTime();
 void baseline_bare_read(benchmark::State& state) {
   TestDatabase database = open_test_database(Engine::kSqlite, {{kSchema}});
   std::int64_t next = 0;
-  run_tasks(64, [&] { return write_some(*database, next, kRows); });
+  run_many(64, [&] { return write_some(*database, next, kRows); });
   const auto connection = SqliteConnection::open({.path = database.place()}, SqliteConnection::Access::kReader).value();
   std::int64_t done = 0;
   for (auto unused : state) BH_ASSERT(connection->query(kSelect, {done++ % kRows})->size() == 1);

@@ -2,7 +2,9 @@
 
 #include <stdlib.h>
 
+#include <boost/asio/co_spawn.hpp>
 #include <cstdio>
+#include <exception>
 
 #include "platform/sql/test_postgres.h"
 
@@ -21,7 +23,24 @@ std::unique_ptr<Database> open_at(Engine engine, const std::string& place, metri
   return value_or_abort(open_postgres({.url = place}, registry));
 }
 
+asio::io_context& thread_context() {
+  thread_local asio::io_context context(1);
+  return context;
+}
+
 }  // namespace
+
+void start_task(Task<> task) {
+  asio::co_spawn(thread_context(), std::move(task), [](std::exception_ptr escaped) {
+    if (escaped) std::rethrow_exception(escaped);
+  });
+}
+
+void run_tasks() {
+  BH_ASSERT(!thread_context().get_executor().running_in_this_thread());
+  thread_context().restart();
+  thread_context().run();
+}
 
 std::vector<Engine> test_engines() { return {Engine::kSqlite, Engine::kPostgres}; }
 
