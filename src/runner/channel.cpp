@@ -24,7 +24,11 @@ void Channel::wait_readable() {
   socket_.async_wait(asio::posix::descriptor_base::wait_read,
                      [self = shared_from_this()](const boost::system::error_code& failure) {
                        self->reading_ = false;
-                       if (!failure) self->readable();
+                       if (failure) {
+                         self->close();
+                       } else {
+                         self->readable();
+                       }
                      });
 }
 

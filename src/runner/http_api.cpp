@@ -1,5 +1,7 @@
 #include "runner/http_api.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "protocol/execute_json.h"
@@ -13,7 +15,7 @@ constexpr Bytes kBodyLimit = 14'000'000_B;  // a body of 10 MB as base64, and it
 constexpr std::size_t kKnownTokens = 32;
 constexpr std::size_t kMaxWarmUps = 256;
 
-// One /v1/execute request while its call runs. Destroying it (the client left) ends the call.
+// One /v1/execute request while its call runs. Destroying it ends the call.
 class WaitingCall final : public CallOrigin {
  public:
   explicit WaitingCall(Executions& executions) : executions_(executions) {}
@@ -84,7 +86,9 @@ RunnerHttp::RunnerHttp(Runner& runner, const ServicePublicKey& key, const Clock&
 Status RunnerHttp::listen(Cores& cores, int listener, metrics::Registry& registry) {
   net::HttpServerOptions options;
   options.inherited_listener = listener;
-  BH_TRY(server_, net::listen_http(cores, *this, options, registry));
+  auto server = net::listen_http(cores, *this, options, registry);
+  ::close(listener);  // the server has a duplicate
+  BH_TRY(server_, std::move(server));
   return {};
 }
 

@@ -17,7 +17,7 @@ class RunnerHttp final : public net::HttpService {
  public:
   RunnerHttp(Runner& runner, const ServicePublicKey& key, const Clock& clock);
 
-  // `listener` is an inherited listening socket.
+  // `listener` is an inherited listening socket; it is taken over.
   Status listen(Cores& cores, int listener, metrics::Registry& registry);
   // Stops accepting and lets the connections finish.
   Task<> drain(Millis grace);

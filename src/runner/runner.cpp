@@ -22,13 +22,14 @@ void append_member(std::string& out, std::string_view name, std::uint64_t value)
 }  // namespace
 
 Result<std::unique_ptr<Runner>> Runner::create(Cores& cores, const RunnerOptions& options, SandboxLayers layers,
-                                               const Clock& clock) {
+                                               const Clock& clock, metrics::Registry& registry) {
   if (sodium_init() < 0) return fail(ErrorCode::kInternal, "libsodium does not start");
   if (options.http_listener >= 0 && !options.service_key) {
     return fail(ErrorCode::kInternal, "A listener for /v1/execute needs the key of service tokens.");
   }
   BH_TRY(auto engine, sandbox::Engine::create(options.engine, clock));
-  auto runner = std::unique_ptr<Runner>(new Runner(cores, options, std::move(engine), std::move(layers), clock));
+  auto runner =
+      std::unique_ptr<Runner>(new Runner(cores, options, std::move(engine), std::move(layers), clock, registry));
   if (options.http_listener >= 0) {
     runner->http_ = std::make_unique<RunnerHttp>(*runner, *options.service_key, clock);
     BH_TRY_VOID(runner->http_->listen(cores, options.http_listener, runner->registry_));
@@ -37,11 +38,12 @@ Result<std::unique_ptr<Runner>> Runner::create(Cores& cores, const RunnerOptions
 }
 
 Runner::Runner(Cores& cores, const RunnerOptions& options, std::shared_ptr<sandbox::Engine> engine,
-               SandboxLayers layers, const Clock& clock)
+               SandboxLayers layers, const Clock& clock, metrics::Registry& registry)
     : context_(cores.at(0).context()),
       options_(options),
       layers_(std::move(layers)),
       engine_(std::move(engine)),
+      registry_(registry),
       deadlines_(context_, [this] { after_input(); }),
       modules_(context_, deadlines_, engine_, options.code_key, options.modules, clock, [this] { after_input(); }),
       executions_(deadlines_, modules_, options.executions, clock),
@@ -183,8 +185,9 @@ Status run(const RunnerOptions& options) {
   SandboxLayers layers = drop_privileges(kept, options.identity);
   log::start(log::Level::kInfo);
   const SystemClock clock;
+  metrics::Registry registry;
   Cores cores(1);
-  auto runner = Runner::create(cores, options, layers, clock);
+  auto runner = Runner::create(cores, options, layers, clock, registry);
   if (!runner) {
     log::error("runner_failed", runner.error());
     log::stop();

@@ -35,10 +35,11 @@ class RunnerHttp;
 
 class Runner final : public ChannelHost {
  public:
-  // The runner's thread is the one that runs cores.at(0).context(). `cores` and `clock` outlive the runner, and the
-  // context must not run handlers once the runner is gone.
+  // The runner's thread is the one that runs cores.at(0).context(), which must not run handlers once the runner is
+  // gone. `cores` and `clock` outlive the runner; `registry` outlives the cores (connections count themselves out at
+  // the end).
   static Result<std::unique_ptr<Runner>> create(Cores& cores, const RunnerOptions& options, SandboxLayers layers,
-                                                const Clock& clock);
+                                                const Clock& clock, metrics::Registry& registry);
   ~Runner();
 
   // Begins to read. Once everything is done (all channels closed, or drained) the context is stopped.
@@ -62,7 +63,7 @@ class Runner final : public ChannelHost {
 
  private:
   Runner(Cores& cores, const RunnerOptions& options, std::shared_ptr<sandbox::Engine> engine, SandboxLayers layers,
-         const Clock& clock);
+         const Clock& clock, metrics::Registry& registry);
   void channel_closed(Channel& channel) override;
   void turn_again();
   void flush_channels();
@@ -74,7 +75,7 @@ class Runner final : public ChannelHost {
   RunnerOptions options_;
   SandboxLayers layers_;
   std::shared_ptr<sandbox::Engine> engine_;
-  metrics::Registry registry_;
+  metrics::Registry& registry_;
   Deadlines deadlines_;
   ModuleCache modules_;
   Executions executions_;

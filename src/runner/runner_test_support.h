@@ -119,7 +119,7 @@ class RunningRunner {
       options.channels.push_back(pair.first.release());
       ends_.push_back(std::make_unique<SupervisorEnd>(std::move(pair.second)));
     }
-    auto made = Runner::create(cores_, options, {}, clock_);
+    auto made = Runner::create(cores_, options, {}, clock_, registry_);
     if (!made) {
       std::fprintf(stderr, "%s\n", made.error().to_log_string().c_str());
       std::abort();
@@ -141,6 +141,7 @@ class RunningRunner {
 
  private:
   SystemClock clock_;
+  metrics::Registry registry_;
   Cores cores_;
   std::unique_ptr<Runner> runner_;
   std::vector<std::unique_ptr<SupervisorEnd>> ends_;

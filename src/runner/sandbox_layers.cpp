@@ -5,6 +5,8 @@
 #include <linux/landlock.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -73,22 +75,34 @@ void write_text(const char* path, std::string_view text) {
 
 // Own network (with nothing in it, not even a loopback that is up), IPC, host name and mounts. Inherited sockets go on
 // working: they belong to the namespace that they were made in.
-void leave_namespaces(SandboxLayers& layers) {
+bool leave_namespaces(SandboxLayers& layers) {
   const uid_t uid = ::getuid();
   const gid_t gid = ::getgid();
   constexpr int kOwn = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS | CLONE_NEWCGROUP;
   if (::unshare(kOwn) == 0) {
     add(layers, "namespaces", true, "network, ipc, uts, mount, cgroup");
-    return;
+    return true;
   }
   if (::unshare(CLONE_NEWUSER | kOwn) != 0) {
     add(layers, "namespaces", false, "unshare: " + errno_text());
-    return;
+    return false;
   }
   write_text("/proc/self/setgroups", "deny");
   write_text("/proc/self/uid_map", std::to_string(uid) + " " + std::to_string(uid) + " 1");
   write_text("/proc/self/gid_map", std::to_string(gid) + " " + std::to_string(gid) + " 1");
   add(layers, "namespaces", true, "user, network, ipc, uts, mount, cgroup");
+  return true;
+}
+
+// An empty, read-only root: what stat(2) could still tell about paths, nothing can.
+void empty_root(SandboxLayers& layers) {
+  const bool own_mounts = ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+  constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
+  // Any directory will do as the place; in our mount namespace only we see it.
+  const bool good = own_mounts && ::mount("none", "/proc", "tmpfs", kFlags, "size=4k,mode=555") == 0 &&
+                    ::chdir("/proc") == 0 && ::syscall(SYS_pivot_root, ".", ".") == 0 &&
+                    ::umount2(".", MNT_DETACH) == 0 && ::chdir("/") == 0;
+  add(layers, "empty_root", good, good ? "the file system is an empty directory" : errno_text());
 }
 
 void change_identity(SandboxLayers& layers, const SandboxIdentity& identity) {
@@ -209,6 +223,7 @@ constexpr int kAllowed[] = {SCMP_SYS(accept4),
                             SCMP_SYS(sysinfo),
                             SCMP_SYS(timerfd_create),
                             SCMP_SYS(timerfd_settime),
+                            SCMP_SYS(statx),
                             SCMP_SYS(uname),
                             SCMP_SYS(write),
                             SCMP_SYS(writev),
@@ -247,6 +262,9 @@ int fill_filter(scmp_filter_ctx filter) {
   const scmp_arg_cmp itself{
       .arg = 0, .op = SCMP_CMP_EQ, .datum_a = static_cast<scmp_datum_t>(::getpid()), .datum_b = 0};
   if (failure == 0) failure = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &itself);
+  // Asio makes descriptors non-blocking with it; every other ioctl is a driver's door.
+  const scmp_arg_cmp non_blocking{.arg = 1, .op = SCMP_CMP_EQ, .datum_a = FIONBIO, .datum_b = 0};
+  if (failure == 0) failure = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &non_blocking);
   return failure == 0 ? seccomp_load(filter) : failure;
 }
 
@@ -269,7 +287,11 @@ SandboxLayers drop_privileges(const std::vector<int>& kept_fds, const SandboxIde
   SandboxLayers layers;
   close_other_descriptors(layers, kept_fds);
   limit_resources(layers);
-  leave_namespaces(layers);
+  if (leave_namespaces(layers)) {
+    empty_root(layers);
+  } else {
+    add(layers, "empty_root", false, "needs a mount namespace");
+  }
   drop_capabilities(layers);
   change_identity(layers, identity);
   const bool no_new = ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
