@@ -1,5 +1,10 @@
 // The cost of a request's way through this room, per step: the gateway path pays all of them on every call.
 #include <benchmark/benchmark.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <filesystem>
 
 #include "features/access/api_key.h"
 #include "features/access/authenticator.h"
@@ -44,7 +49,8 @@ RouteTable table_of_80() {
 // A room with one key, authenticated once so that it is cached on core 0.
 struct Room {
   Room() {
-    auto opened = sql::open_sqlite({.path = ":memory:"}, registry);
+    std::filesystem::create_directory(folder);
+    auto opened = sql::open_sqlite({.path = (folder / "bench.db").string()}, registry);
     BH_ASSERT(opened.has_value());
     database = std::move(*opened);
     BH_ASSERT(database->migrate(access_migrations()).has_value());
@@ -84,6 +90,12 @@ struct Room {
     cores.at(0).context().run();
     return response;
   }
+  ~Room() {
+    database->close();
+    std::filesystem::remove_all(folder);
+  }
+  std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("bulkhead-access-bench-" + std::to_string(::getpid()));
   SystemClock clock;
   SystemRandom source;
   SharedRandom random{source};

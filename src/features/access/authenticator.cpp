@@ -194,16 +194,6 @@ Authenticator::Attempt Authenticator::attempt(const net::RequestHead& head, cons
     attempt.kind = Kind::kPlatformAdmin;
     return attempt;
   }
-  const bool key_form = presented.token.starts_with(kApiKeyPrefix);
-  if (key_form && !is_api_key(presented.token)) {
-    attempt.outcome = refuse("malformed");
-    return attempt;
-  }
-  if (!key_form && !options_.service_tokens) {
-    attempt.outcome = refuse("unknown");
-    return attempt;
-  }
-  attempt.kind = key_form ? Kind::kApiKey : Kind::kOther;
   CoreState& state = state_of(origin.core);
   forget_invalidated(state);
   const SteadyTime now = clock_.steady_now();
@@ -212,8 +202,22 @@ Authenticator::Attempt Authenticator::attempt(const net::RequestHead& head, cons
     attempt.outcome = admit(*known, origin);
   } else if (state.cache.is_refused(attempt.digest, now)) {
     attempt.outcome = refuse("cached");
+  } else {
+    judge_form(attempt);
   }
   return attempt;
+}
+
+// What is not cached: a text that can't be a credential ends here, before anything is looked up.
+void Authenticator::judge_form(Attempt& attempt) {
+  if (attempt.token.starts_with(kApiKeyPrefix)) {
+    attempt.kind = Kind::kApiKey;
+    if (!is_api_key(attempt.token)) attempt.outcome = refuse("malformed");
+  } else if (options_.service_tokens) {
+    attempt.kind = Kind::kOther;
+  } else {
+    attempt.outcome = refuse("unknown");
+  }
 }
 
 Task<Result<PrincipalPtr>> Authenticator::look_up(Attempt attempt, RequestOrigin origin) {

@@ -5,7 +5,7 @@
 //
 // - `Authorization: Bearer` or `x-api-key`. Two different credentials, another scheme, a repeated header or a malformed
 //   text are refused: a bad credential never falls through to another, nor to "anonymous".
-// - API keys: checksum, then this core's cache, then the store. Cached for at most 60 s; forgotten at once when
+// - API keys: this core's cache, then the checksum, then the store. Cached for at most 60 s; forgotten at once when
 //   KeyInvalidations says so; a look-up that began before an invalidation is not cached but done again.
 // - The platform admin token: compared in constant time by its hash; unset = nothing matches. Every use is counted
 //   (platform_admin_uses_total, to alert on) and audited before it is let in: no audit row, no entry.
@@ -81,6 +81,7 @@ class Authenticator {
   struct Counters;
   CoreState& state_of(std::size_t core);
   void forget_invalidated(CoreState& state) const;
+  void judge_form(Attempt& attempt);
   Result<PrincipalPtr> admit(const KnownCredential& known, const RequestOrigin& origin);
   Result<PrincipalPtr> refuse(std::string_view reason);
   Task<Result<PrincipalPtr>> look_up_key(Sha256Digest digest, RequestOrigin origin);
