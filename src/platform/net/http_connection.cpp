@@ -60,6 +60,7 @@ SteadyTime Connection::head_deadline(bool idle) {
 }
 
 Task<bool> Connection::serve_one() {
+  request_.method = Method::kOther;  // until the head is read: a refusal of it has a body
   auto head = parser_.parse_head(stream_.input(), request_);
   while (head && !*head) {
     if (stream_.has_output() && !co_await flush()) co_return false;
@@ -127,7 +128,6 @@ Task<bool> Connection::refuse(Error error) {
   core_->shared->metrics.count_refusal(error.code);
   Response response = core_->shared->service.refuse(error);
   response.stream = nullptr;
-  request_.method = Method::kOther;  // the head may be unread: an answer with its body is never wrong
   request_.received_at = std::chrono::steady_clock::now();
   if (co_await answer(response, false) && co_await flush()) co_await linger();
   co_return false;

@@ -31,7 +31,11 @@ Peer read_peer(const sockaddr_storage& address, socklen_t size) {
   if (address.ss_family == AF_INET || address.ss_family == AF_INET6) {
     asio::ip::tcp::endpoint endpoint;
     std::memcpy(endpoint.data(), &address, std::min<std::size_t>(size, endpoint.capacity()));
-    peer.address = endpoint.address();
+    // An IPv4 client of a dual-stack listener is an IPv4 client: address rules must not have to know two spellings.
+    const asio::ip::address sent = endpoint.address();
+    peer.address = sent.is_v6() && sent.to_v6().is_v4_mapped()
+                       ? asio::ip::make_address_v4(asio::ip::v4_mapped, sent.to_v6())
+                       : sent;
     peer.port = endpoint.port();
   }
   return peer;

@@ -47,6 +47,7 @@ class PathService final : public HttpService {
     const std::string path(request.path());
     if (path == "/echo") co_return Response::text(200, "application/octet-stream", request.body);
     if (path == "/target") co_return describe(request);
+    if (path == "/peer") co_return Response::text(200, "text/plain", request.peer.to_string());
     if (path == "/stream/count") co_return co_await count_body(request);
     if (path == "/stream/ignore") co_return Response::text(200, "text/plain", "ignored");
     if (path == "/large") co_return Response::text(200, "text/plain", std::string(large_size, 'L'));

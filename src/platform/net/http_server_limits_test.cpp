@@ -192,6 +192,14 @@ TEST_F(HttpServerTest, RefusesATooLargeBodyWithoutAskingForIt) {
   EXPECT_TRUE(client.sees_close());
 }
 
+TEST_F(HttpServerTest, RefusesAHeadRequestWithoutABody) {
+  start();
+  RawClient client(address());
+  client.send("HEAD /echo HTTP/1.1\r\n" + kHost + "Content-Length: 100000000\r\n\r\n");
+  EXPECT_EQ(client.read_answer("HEAD").status, 413);
+  EXPECT_TRUE(client.sees_close()) << "nothing after the head";
+}
+
 TEST_F(HttpServerTest, TheRefusalArrivesAlthoughTheClientIsStillSending) {
   start();
   for (int i = 0; i < 20; ++i) {

@@ -282,6 +282,14 @@ TEST_F(HttpServerTest, TakesOverAnInheritedListener) {
   }
 }
 
+TEST_F(HttpServerTest, ServesIpv4ClientsOfADualStackListenerAsIpv4) {
+  options_.host = "::";
+  start();
+  RawClient client(address());
+  client.send(get("/peer"));
+  EXPECT_EQ(client.read_answer().body, "127.0.0.1");
+}
+
 TEST_F(HttpServerTest, RefusesAnAddressThatIsTakenOrIsNone) {
   start();
   HttpServerOptions options;
