@@ -77,6 +77,12 @@ Result<UniqueFd> create_new_file(const std::string& path, mode_t mode) {
   return fd;
 }
 
+Result<UniqueFd> open_for_appending(const std::string& path, mode_t mode) {
+  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, mode));
+  if (!fd) return fail_errno(errno, "open", path);
+  return fd;
+}
+
 Result<Bytes> file_size(int fd) {
   struct stat info{};
   if (::fstat(fd, &info) != 0) return fail_errno(errno, "fstat");

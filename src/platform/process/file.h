@@ -21,6 +21,8 @@ enum class IfExists : std::uint8_t { kReplace, kRefuse };
 Result<UniqueFd> open_for_reading(const std::string& path);
 // A new file; kAlreadyExists when there is one.
 Result<UniqueFd> create_new_file(const std::string& path, mode_t mode = 0600);
+// Made when missing.
+Result<UniqueFd> open_for_appending(const std::string& path, mode_t mode = 0600);
 Result<Bytes> file_size(int fd);
 
 // kPayloadTooLarge when there is more than `at_most`.
