@@ -254,8 +254,8 @@ Result<access::RouteTable> Platform::Parts::make_routes() {
   add(health_routes(
       {*database, *blobs, *supervisor, *authorizer, registry, static_cast<std::size_t>(config.runner_processes)}));
   add(access::access_routes({*database, *organizations, *api_keys, *tenants, *authorizer, clock}));
-  add(extensions::extension_routes({*extension_registry, *publisher, *installs, *uploads, *trust, *staging, *pool,
-                                    *tenants, *authorizer, *idempotency, clock}));
+  add(extensions::extension_routes(
+      {*authorizer, *tenants, *extension_registry, *publisher, *installs, *trust, *uploads, *staging, *pool}));
   add(executions::execution_routes({*database, *authorizer, *tenants, clock}));
   add(gateway::gateway_routes(*gateway));
   add(gateway::test_run_routes(*test_runs));
