@@ -241,22 +241,27 @@ Task<Result<PrincipalPtr>> Authenticator::look_up_key(Sha256Digest digest, Reque
     const std::uint64_t began_at = invalidations_.generation();
     const auto found = co_await database_.system_read([digest](sql::SystemTx& tx) { return find_api_key(tx, digest); });
     if (!found) co_return fail(found.error());
-    // What was read may be older than a revocation that has been answered since: read again.
-    const bool current = invalidations_.generation() == began_at;
-    if (!current && round < kLookUps) continue;
-
     const UtcMicros now = clock_.now();
     const SteadyTime steady_now = clock_.steady_now();
-    if (!*found || status_of((*found)->record, now) != "active") {
-      if (current) state.cache.keep_refused(digest, steady_now + options_.cache_refusals_for);
-      co_return refuse(!*found ? "unknown" : status_of((*found)->record, now));
+    if (!*found) {
+      state.cache.keep_refused(digest, steady_now + options_.cache_refusals_for);
+      co_return refuse("unknown");
+    }
+    // What was read may be older than a revocation that has been answered since: read again.
+    if (invalidations_.touched((*found)->record.id, began_at)) {
+      if (round < kLookUps) continue;
+      co_return fail(ErrorCode::kUnavailable, "The key is being changed. Send the request again.");
+    }
+    if (status_of((*found)->record, now) != "active") {
+      state.cache.keep_refused(digest, steady_now + options_.cache_refusals_for);
+      co_return refuse(status_of((*found)->record, now));
     }
     const KeyOwner& owner = **found;
     auto ranges = parse_address_ranges(owner.record.ip_allowlist);
     if (!ranges) co_return fail(ErrorCode::kInternal, {}, "a stored IP allowlist can't be parsed");
     const auto known = std::make_shared<const KnownCredential>(
         KnownCredential{principal_of(owner), owner.record.id, owner.record.expires_at, std::move(*ranges)});
-    if (current) state.cache.keep(digest, known, steady_now + options_.cache_for);
+    state.cache.keep(digest, known, steady_now + options_.cache_for);
     if (state.used.size() < kUsedLimit) {
       state.used.emplace_back(owner.record.id, UtcMicros{now.value / kMinute * kMinute});
     }

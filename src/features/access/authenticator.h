@@ -6,7 +6,7 @@
 // - `Authorization: Bearer` or `x-api-key`. Two different credentials, another scheme, a repeated header or a malformed
 //   text are refused: a bad credential never falls through to another, nor to "anonymous".
 // - API keys: this core's cache, then the checksum, then the store. Cached for at most 60 s; forgotten at once when
-//   KeyInvalidations says so; a look-up that began before an invalidation is not cached but done again.
+//   KeyInvalidations says so; a look-up that began before its key's invalidation is not cached but done again.
 // - The platform admin token: compared in constant time by its hash; unset = nothing matches. Every use is counted
 //   (platform_admin_uses_total, to alert on) and audited before it is let in: no audit row, no entry.
 // - Service tokens: `Options::service_tokens` verifies them; the result is cached until it expires.

@@ -152,6 +152,25 @@ TEST_P(AuthenticatorTest, ARevokedKeyIsRefusedAtOnceOnEveryCore) {
   EXPECT_EQ(look_ups(), before + 2) << "only the revoked key was looked up again";
 }
 
+// The look-up has read the key, or is about to, when the revocation is answered: it must not win.
+TEST_P(AuthenticatorTest, ALookUpThatBeganBeforeARevocationIsDoneAgain) {
+  const auto issued = issue(viewer());
+  net::RequestHead head;
+  head.headers.add("x-api-key", issued.text);
+  const auto attempt = room_.authenticator.attempt(head, {});
+  asio::io_context context(1);
+  std::optional<Result<PrincipalPtr>> outcome;
+  const auto look_up = [&]() -> Task<> { outcome.emplace(co_await room_.authenticator.look_up(attempt, {})); };
+  asio::co_spawn(context, look_up(), [](std::exception_ptr escaped) { EXPECT_FALSE(escaped); });
+  context.poll();
+  ASSERT_TRUE(sql::wait(room_.api_keys.revoke({"t", "", ""}, scope_, issued.record.id)));
+  context.run();
+  ASSERT_TRUE(outcome);
+  EXPECT_FALSE(*outcome);
+  EXPECT_EQ(look_ups(), 2U);
+  EXPECT_FALSE(bearer(issued.text));
+}
+
 TEST_P(AuthenticatorTest, AnotherNodesInvalidationEvictsToo) {
   const auto issued = issue(viewer());
   ASSERT_TRUE(bearer(issued.text));

@@ -1,5 +1,7 @@
 #include "features/access/key_invalidations.h"
 
+#include <algorithm>
+
 namespace bulkhead::access {
 namespace {
 
@@ -44,6 +46,12 @@ std::optional<std::vector<ApiKeyId>> KeyInvalidations::since(std::uint64_t seen)
   keys.reserve(now - seen);
   for (std::uint64_t g = seen + 1; g <= now; ++g) keys.push_back(recent_[g % kRemembered]);
   return keys;
+}
+
+bool KeyInvalidations::touched(const ApiKeyId& key, std::uint64_t seen) const {
+  if (generation() == seen) return false;
+  const auto keys = since(seen);
+  return !keys || std::ranges::find(*keys, key) != keys->end();
 }
 
 }  // namespace bulkhead::access

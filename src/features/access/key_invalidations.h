@@ -30,6 +30,8 @@ class KeyInvalidations {
   std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
   // The keys invalidated after generation `seen`; nullopt = forget all.
   std::optional<std::vector<ApiKeyId>> since(std::uint64_t seen) const;
+  // Whether this key was invalidated after generation `seen`.
+  bool touched(const ApiKeyId& key, std::uint64_t seen) const;
 
  private:
   void record(const ApiKeyId& key);  // nil = all
