@@ -256,6 +256,9 @@ class RawClient {
     return buffer_.empty() && ended_;
   }
 
+  // The connection was reset rather than ended.
+  bool was_reset() const { return reset_; }
+
  private:
   void connect(int family, const sockaddr* name, socklen_t size) {
     socket_ = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);

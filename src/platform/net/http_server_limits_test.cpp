@@ -205,8 +205,10 @@ TEST_F(HttpServerTest, TheRefusalArrivesAlthoughTheClientIsStillSending) {
   for (int i = 0; i < 20; ++i) {
     RawClient client(address());
     client.send("POST /echo HTTP/1.1\r\n" + kHost + "Content-Length: 800000\r\n\r\n");
-    for (int piece = 0; piece < 100; ++piece) client.send(std::string(8000, 'x'));
+    for (int piece = 0; piece < 100; ++piece) EXPECT_TRUE(client.send(std::string(8000, 'x')));
     EXPECT_EQ(client.read_answer().status, 413);
+    EXPECT_TRUE(client.sees_close());
+    EXPECT_FALSE(client.was_reset()) << "a reset may destroy the answer on its way";
   }
 }
 
