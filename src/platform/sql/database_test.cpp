@@ -366,11 +366,5 @@ TEST_P(DatabaseTest, CountsTransactions) {
   EXPECT_NE(text.find("bulkhead_sql_waiting{engine=\"" + to_string(GetParam()) + "\"} 0"), std::string::npos) << text;
 }
 
-TEST_P(DatabaseTest, ATenantStatementWithoutTheTenantIsABug) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_DEATH(wait(database_->read(scope_, [](TenantTx& tx) { return tx.query("SELECT id FROM item"); })),
-               "uses_tenant");
-}
-
 }  // namespace
 }  // namespace bulkhead::sql

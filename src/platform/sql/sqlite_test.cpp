@@ -229,6 +229,18 @@ TEST(SqliteOpen, AFileThatIsNoDatabaseIsRefused) {
   EXPECT_EQ(code_of(open_sqlite({.path = path}, registry)), ErrorCode::kStoreUnavailable);
 }
 
+// Without threads, which a death test's fork would not take along.
+TEST(TenantTxDeathTest, AStatementThatDoesNotUseTheTenantIsABug) {
+  const TestFolder folder;
+  const auto connection =
+      SqliteConnection::open({.path = folder.path() / "x.db"}, SqliteConnection::Access::kWriter).value();
+  SystemRandom random;
+  TenantTx tx(*connection, TenantScope::for_background_job(TenantId::v4(random), "test"));
+  EXPECT_DEATH((void)tx.query("SELECT 1"), "uses_tenant");
+  EXPECT_DEATH((void)tx.execute("SELECT $2", {1}), "uses_tenant");
+  EXPECT_TRUE(tx.query("SELECT $1, $2", {1}));
+}
+
 // --- crashes -----------------------------------------------------------------------------------------------------
 
 // In a child process: writes for ever with many threads and tells of every acknowledged row through `acknowledged`.
