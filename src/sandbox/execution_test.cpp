@@ -43,6 +43,14 @@ class RecordedCalls final : public HostCalls {
   std::vector<Call> calls;
 };
 
+// Goes on past the ends of time slices, which may come at any moment.
+Progress proceed(Execution& execution) {
+  for (;;) {
+    const Progress progress = execution.resume();
+    if (progress != Progress::kYielded) return progress;
+  }
+}
+
 class ExecutionTest : public ::testing::Test {
  protected:
   std::unique_ptr<Execution> start(const std::shared_ptr<const Module>& module, std::string request = "request") {
@@ -54,9 +62,7 @@ class ExecutionTest : public ::testing::Test {
   }
   ExecutionResult run(const std::shared_ptr<const Module>& module, std::string request = "request") {
     const auto execution = start(module, std::move(request));
-    while (execution->resume() == Progress::kYielded) {
-    }
-    EXPECT_TRUE(execution->is_done());
+    EXPECT_EQ(proceed(*execution), Progress::kDone);
     return execution->take_result();
   }
   ExecutionResult run_text(std::string_view text) { return run(load_text(engine(), text)); }
@@ -244,16 +250,16 @@ const std::string kGetAndRespond = R"((local $code i32)
 
 TEST_F(ExecutionTest, AHostCallSuspendsTheGuestUntilItIsCompleted) {
   const auto execution = start(load_text(engine(), guest(kGetAndRespond, kImportGet)), R"({"key":"a"})");
-  ASSERT_EQ(execution->resume(), Progress::kWaiting);
-  ASSERT_EQ(execution->resume(), Progress::kWaiting);
+  ASSERT_EQ(proceed(*execution), Progress::kWaiting);
+  ASSERT_EQ(proceed(*execution), Progress::kWaiting);
   ASSERT_EQ(calls_.calls.size(), 1u);
   EXPECT_EQ(calls_.calls[0].name, "storage.get");
   EXPECT_EQ(calls_.calls[0].request, R"({"key":"a"})");
   execution->complete_host_call(calls_.calls[0].token + 1, {.response_json = "wrong call"});
-  ASSERT_EQ(execution->resume(), Progress::kWaiting);
+  ASSERT_EQ(proceed(*execution), Progress::kWaiting);
   execution->complete_host_call(calls_.calls[0].token, {.response_json = R"({"value":1})"});
   execution->complete_host_call(calls_.calls[0].token, {.response_json = "too late"});
-  ASSERT_EQ(execution->resume(), Progress::kDone);
+  ASSERT_EQ(proceed(*execution), Progress::kDone);
   const auto result = execution->take_result();
   EXPECT_EQ(result.response.value_or("failed"), R"({"value":1})");
   EXPECT_EQ(result.usage.host_calls, 1u);
@@ -262,7 +268,7 @@ TEST_F(ExecutionTest, AHostCallSuspendsTheGuestUntilItIsCompleted) {
 TEST_F(ExecutionTest, AnAnswerAtOnceNeedsNoSuspension) {
   calls_.answers.push_back({.response_json = R"({"tenant":"t"})"});
   const auto execution = start(load_text(engine(), guest(kGetAndRespond, kImportGet)));
-  ASSERT_EQ(execution->resume(), Progress::kDone);
+  ASSERT_EQ(proceed(*execution), Progress::kDone);
   EXPECT_EQ(execution->take_result().response.value_or("failed"), R"({"tenant":"t"})");
 }
 
@@ -355,7 +361,7 @@ TEST_F(ExecutionTest, AnEndlessLoopInTheAllocOfAHostCallTimesOut) {
 
 TEST_F(ExecutionTest, CancelUnwindsAWaitingGuest) {
   const auto execution = start(load_text(engine(), guest(kGetAndRespond, kImportGet)));
-  ASSERT_EQ(execution->resume(), Progress::kWaiting);
+  ASSERT_EQ(proceed(*execution), Progress::kWaiting);
   EXPECT_EQ(engine()->live_executions(), 1u);
   execution->cancel(fail(ErrorCode::kTimeout, "The host call took too long.").error());
   EXPECT_TRUE(execution->is_done());
@@ -381,7 +387,7 @@ TEST_F(ExecutionTest, DestroyingASuspendedExecutionFreesItsSlot) {
   const auto module = load_text(engine(), guest(kGetAndRespond, kImportGet));
   for (int i = 0; i < 100; ++i) {
     const auto execution = start(module);
-    ASSERT_EQ(execution->resume(), Progress::kWaiting);
+    ASSERT_EQ(proceed(*execution), Progress::kWaiting);
   }
 }
 
@@ -390,7 +396,7 @@ TEST_F(ExecutionTest, MoreExecutionsThanSlotsAreRefusedAsOverload) {
   std::vector<std::unique_ptr<Execution>> waiting;
   for (std::uint32_t i = 0; i < engine()->settings().slots; ++i) {
     waiting.push_back(start(module));
-    ASSERT_EQ(waiting.back()->resume(), Progress::kWaiting);
+    ASSERT_EQ(proceed(*waiting.back()), Progress::kWaiting);
   }
   const auto result = run(module);
   ASSERT_FALSE(result.response);
@@ -400,7 +406,7 @@ TEST_F(ExecutionTest, MoreExecutionsThanSlotsAreRefusedAsOverload) {
 TEST_F(ExecutionTest, ADeadlineThatHasPassedWhileWaitingIsATimeout) {
   limits_.timeout = Millis(0);
   const auto execution = start(load_text(engine(), guest(kEcho)));
-  EXPECT_EQ(execution->resume(), Progress::kDone);
+  EXPECT_EQ(proceed(*execution), Progress::kDone);
   EXPECT_EQ(execution->take_result().response.error().code, ErrorCode::kTimeout);
   limits_.timeout = Millis(5'000);
 }
@@ -524,7 +530,7 @@ TEST_F(ExecutionTest, MemoryIsCleanAfterTrapsAndCancels) {
   for (int i = 0; i < 1'000; ++i) {
     EXPECT_EQ(run(trapping).response.error().code, ErrorCode::kTrap);
     const auto execution = start(waiting);
-    while (execution->resume() != Progress::kWaiting) ASSERT_FALSE(execution->is_done());
+    ASSERT_EQ(proceed(*execution), Progress::kWaiting);
     execution->cancel(fail(ErrorCode::kCancelled).error());
     ASSERT_EQ(run(module, "q").handler_error, std::nullopt);
   }
