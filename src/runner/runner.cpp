@@ -28,8 +28,10 @@ Result<std::unique_ptr<Runner>> Runner::create(Cores& cores, const RunnerOptions
     return fail(ErrorCode::kInternal, "A listener for /v1/execute needs the key of service tokens.");
   }
   BH_TRY(auto engine, sandbox::Engine::create(options.engine, clock));
+  RunnerOptions fitting = options;
+  fitting.executions.max_live = std::min(options.executions.max_live, options.engine.slots);
   auto runner =
-      std::unique_ptr<Runner>(new Runner(cores, options, std::move(engine), std::move(layers), clock, registry));
+      std::unique_ptr<Runner>(new Runner(cores, fitting, std::move(engine), std::move(layers), clock, registry));
   if (options.http_listener >= 0) {
     runner->http_ = std::make_unique<RunnerHttp>(*runner, *options.service_key, clock);
     BH_TRY_VOID(runner->http_->listen(cores, options.http_listener, runner->registry_));
@@ -183,7 +185,7 @@ Status run(const RunnerOptions& options) {
   std::vector<int> kept = options.channels;
   if (options.http_listener >= 0) kept.push_back(options.http_listener);
   SandboxLayers layers = drop_privileges(kept, options.identity);
-  log::start(log::Level::kInfo);
+  log::start(options.log_level);
   const SystemClock clock;
   metrics::Registry registry;
   Cores cores(1);

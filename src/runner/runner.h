@@ -12,6 +12,7 @@
 #include "base/service_token.h"
 #include "platform/async/cores.h"
 #include "platform/net/http_server.h"
+#include "platform/observe/log.h"
 #include "platform/observe/metrics.h"
 #include "runner/channel.h"
 #include "runner/sandbox_layers.h"
@@ -29,6 +30,7 @@ struct RunnerOptions {
   ModuleCacheLimits modules;
   Millis drain_time{35'000};  // longer than the longest execution
   SandboxIdentity identity;
+  log::Level log_level = log::Level::kInfo;
 };
 
 class RunnerHttp;

@@ -138,6 +138,7 @@ class RunningRunner {
   }
   SupervisorEnd& end(std::size_t index = 0) { return *ends_[index]; }
   bool ended() const { return ended_; }
+  pthread_t thread() { return thread_.native_handle(); }
 
  private:
   SystemClock clock_;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -126,16 +127,24 @@ void forbid_processes(SandboxLayers& layers) {
   add(layers, "nproc", good, good ? "no more processes or threads" : errno_text());
 }
 
-void drop_capabilities(SandboxLayers& layers) {
+// The ones that no program may ever gain, while we still have the right to say so.
+bool empty_bounding_set() {
   bool good = true;
   for (int capability = 0; capability <= 63; ++capability) {
     if (::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) != 1) continue;
     good = ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0 && good;
   }
-  // Changing the identity has cleared the effective and permitted sets of root; ambient ones must go by themselves.
+  return good;
+}
+
+// The ones we hold: in a user namespace of its own even an ordinary user holds all of them.
+void drop_capabilities(SandboxLayers& layers, bool bounding_set_is_empty) {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  const __user_cap_data_struct none[2] = {};
   ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  const bool can = good || ::geteuid() != 0;
-  add(layers, "capabilities", can, good ? "none, and none to gain" : "none; the bounding set is not ours to change");
+  const bool good = ::syscall(SYS_capset, &header, none) == 0;
+  const char* held = bounding_set_is_empty ? "none, and none to gain" : "none; the bounding set is not ours to change";
+  add(layers, "capabilities", good, good ? held : errno_text());
 }
 
 // No path can be opened any more, whoever we are. Rights of later ABIs are named by number: Debian 12's headers are of
@@ -292,8 +301,9 @@ SandboxLayers drop_privileges(const std::vector<int>& kept_fds, const SandboxIde
   } else {
     add(layers, "empty_root", false, "needs a mount namespace");
   }
-  drop_capabilities(layers);
+  const bool bounding_set_is_empty = empty_bounding_set();
   change_identity(layers, identity);
+  drop_capabilities(layers, bounding_set_is_empty);
   const bool no_new = ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
   add(layers, "no_new_privs", no_new, no_new ? "" : errno_text());
   const bool hidden = ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;

@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <csignal>
 
@@ -23,7 +25,7 @@ using ::testing::HasSubstr;
 constexpr int kChannelFd = 3;
 
 // What a guest that got out might try. Each line is a name and what came of it.
-std::string try_to_get_out() {
+std::string try_to_get_out(bool holds_capability) {
   std::string report;
   const auto note = [&report](const char* what, bool worked) {
     report += std::string(what) + (worked ? "=yes " : "=no ");
@@ -43,18 +45,27 @@ std::string try_to_get_out() {
   }());
   note("new_namespace_fd", ::open("/proc/self/ns/net", O_RDONLY) >= 0);
   note("other_descriptors", ::fcntl(9, F_GETFD) >= 0);
+  note("capability", holds_capability);
   note("map_memory", ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
   return report;
 }
 
+bool holds_a_capability() {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct held[2] = {};
+  const bool known = ::syscall(SYS_capget, &header, held) == 0;
+  return !known || (held[0].permitted | held[1].permitted | held[0].effective | held[1].effective) != 0;
+}
+
 void child_that_tries(const std::string& what) {
   auto layers = drop_privileges({kChannelFd}, {});
+  const bool holds_capability = holds_a_capability();
   seal_process(layers);
   if (what == "exec") ::execl("/bin/true", "true", nullptr);
   if (what == "connect") ::connect(kChannelFd, nullptr, 0);
   if (what == "fork") ::fork();
   if (what == "report") {
-    const std::string report = to_json(layers) + " " + try_to_get_out();
+    const std::string report = to_json(layers) + " " + try_to_get_out(holds_capability);
     static_cast<void>(::write(kChannelFd, report.data(), report.size()) < 0);
   }
   ::_exit(0);
@@ -115,7 +126,7 @@ TEST(SandboxLayers, LeaveAnEscapedGuestNothingToReach) {
   const std::string report = read_all_of(child.end);
   EXPECT_TRUE(end_of(child).success());
   for (const char* what : {"read_file", "write_file", "stat_file", "socket", "unix_socket", "signal_parent",
-                           "raise_limit", "new_namespace_fd", "other_descriptors"}) {
+                           "raise_limit", "new_namespace_fd", "other_descriptors", "capability"}) {
     EXPECT_THAT(report, HasSubstr(std::string(what) + "=no ")) << report;
   }
   if (is_root()) EXPECT_THAT(report, HasSubstr("become_root=no "));
