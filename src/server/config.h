@@ -38,6 +38,10 @@ struct Config {
   // access.*, limits.*
   std::string platform_admin_token;
   bool rate_limits = true;
+  std::int64_t read_per_second = 0;
+  std::int64_t write_per_second = 0;
+  std::int64_t execute_per_second = 0;
+  std::int64_t upload_per_second = 0;
   // extensions.*
   std::string domain_root;
   std::string trust_mode;

@@ -78,6 +78,33 @@ const std::vector<Setting>& settings() {
        .member = &Config::rate_limits,
        .fallback = true,
        .doc = "Whether requests are rate-limited by address, principal and organization."},
+      {.key = "limits.read_per_second",
+       .member = &Config::read_per_second,
+       .fallback = std::int64_t{0},
+       .doc = "Reads per second that one key may make; bursts and the limits by address and organization grow with it. "
+              "0 = the built-in rate.",
+       .most = 10'000'000},
+      {.key = "limits.write_per_second",
+       .member = &Config::write_per_second,
+       .fallback = std::int64_t{0},
+       .doc =
+           "Writes per second that one key may make; bursts and the limits by address and organization grow with it. "
+           "0 = the built-in rate.",
+       .most = 10'000'000},
+      {.key = "limits.execute_per_second",
+       .member = &Config::execute_per_second,
+       .fallback = std::int64_t{0},
+       .doc = "Calls of extensions per second that one key may make; bursts and the limits by address and organization "
+              "grow with it. "
+              "0 = the built-in rate.",
+       .most = 10'000'000},
+      {.key = "limits.upload_per_second",
+       .member = &Config::upload_per_second,
+       .fallback = std::int64_t{0},
+       .doc =
+           "Uploads per second that one key may make; bursts and the limits by address and organization grow with it. "
+           "0 = the built-in rate.",
+       .most = 10'000'000},
       {.key = "extensions.domain_root",
        .member = &Config::domain_root,
        .fallback = S("localhost"),

@@ -9,6 +9,7 @@
 #include "features/access/denial_log.h"
 #include "features/access/route_service.h"
 #include "features/access/routes.h"
+#include "features/access/service_identity.h"
 #include "features/access/shared_random.h"
 #include "features/executions/routes.h"
 #include "features/extensions/housekeeping.h"
@@ -43,6 +44,25 @@ constexpr std::size_t kRateBuckets = 1 << 16;
 
 std::string key_text(const std::array<std::uint8_t, 32>& key) {
   return hex_encode({reinterpret_cast<const char*>(key.data()), key.size()});
+}
+
+// The built-in limits, each class scaled so that a key's rate is the configured one.
+guard::RateLimits configured_rate_limits(const Config& config) {
+  guard::RateLimits limits = guard::default_rate_limits();
+  const auto scale = [&](access::LimitClass limit, std::int64_t per_second) {
+    guard::ClassLimits& rates = limits.of(limit);
+    if (per_second == 0) return;
+    const double factor = static_cast<double>(per_second) / rates.principal.per_second;
+    for (guard::Rate* rate : {&rates.address, &rates.principal, &rates.tenant}) {
+      rate->per_second *= factor;
+      rate->burst = std::max(1.0, rate->burst * factor);
+    }
+  };
+  scale(access::LimitClass::kRead, config.read_per_second);
+  scale(access::LimitClass::kWrite, config.write_per_second);
+  scale(access::LimitClass::kExecute, config.execute_per_second);
+  scale(access::LimitClass::kUpload, config.upload_per_second);
+  return limits;
 }
 
 }  // namespace
@@ -142,6 +162,7 @@ Status Platform::Parts::open_stores() {
 }
 
 Status Platform::Parts::make_access() {
+  BH_TRY(service_keys, load_or_create_service_keys(folder.keys() + "/service.key"));
   denials = std::make_unique<access::DenialLog>(*database, clock, random, registry);
   authorizer = std::make_unique<access::Authorizer>(registry, denials.get());
   invalidations = std::make_unique<access::KeyInvalidations>(*bus, cores->at(0));
@@ -150,6 +171,8 @@ Status Platform::Parts::make_access() {
   api_keys = std::make_unique<access::ApiKeyService>(*database, *invalidations, clock, random);
   access::Authenticator::Options options;
   options.platform_admin_token = config.platform_admin_token;
+  options.service_tokens =
+      access::service_token_verifier(service_keys->public_key, {"extension:read"}, clock);
   authenticator = std::make_unique<access::Authenticator>(cores->size(), *database, *invalidations, clock, random,
                                                           registry, std::move(options));
   if (config.rate_limits) {
@@ -188,7 +211,6 @@ Status Platform::Parts::make_extensions() {
 Status Platform::Parts::make_runners() {
   BH_TRY(auto loaded_signer, runners::CodeSigner::load_or_create(folder.keys() + "/code_signing.key"));
   signer.emplace(std::move(loaded_signer));
-  BH_TRY(service_keys, load_or_create_service_keys(folder.keys() + "/service.key"));
   if (!config.runner_listen.empty()) {
     BH_TRY(runner_socket, open_listen_socket(config.runner_listen));
   }

@@ -22,6 +22,7 @@ log::Level level_of(const std::string& text) {
 
 Status serve(const Config& config, Role role) {
   log::start(level_of(config.log_level));
+  log::hold();
   auto platform = Platform::start(config, role);
   if (!platform) {
     log::error("start_failed", platform.error());
@@ -29,7 +30,7 @@ Status serve(const Config& config, Role role) {
     return fail(std::move(platform.error()));
   }
   const std::string address = (*platform)->address();
-  log::info("ready", {{"address", address}, {"pid", ::getpid()}, {"version", kVersion}});
+  log::ready({{"address", address}, {"pid", ::getpid()}, {"version", kVersion}});
   (*platform)->run_until_signal();
   platform->reset();
   log::info("stopped");
