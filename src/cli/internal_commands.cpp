@@ -37,6 +37,8 @@ int run_runner(const Globals& globals, const RunnerArguments& arguments) {
   options.code_key = *code_key;
   options.service_key = parse_key(arguments.service_key);
   options.engine.slots = arguments.slots;
+  // What an operator should know of a healthy runner its supervisor logs.
+  options.log_level = log::Level::kWarn;
   const auto ended = runner::run(options);
   return ended ? static_cast<int>(kOk) : report(globals, ended.error());
 }

@@ -201,13 +201,15 @@ void RouteService::finish(const RouteContext& context, const RouteTable::Match& 
   const RouteMetrics& metrics = match.route != nullptr ? route_metrics_[match.index] : route_metrics_.back();
   metrics.of(response.status).add();
   metrics.latency->observe(static_cast<double>(took.count()) * 1e-6);
-  const auto level = response.status >= 400 ? log::Level::kInfo : log::Level::kDebug;
-  if (log::enabled(level)) write_access_log(context, response.status, took);
+  // A flood is counted, not written out line by line: it must not become a flood of the log.
+  const bool refused = response.status >= 400 && response.status != 429;
+  const auto level = refused ? log::Level::kInfo : log::Level::kDebug;
+  if (log::enabled(level)) write_access_log(context, level, response.status, took);
 }
 
-void RouteService::write_access_log(const RouteContext& context, int status, Micros took) const {
+void RouteService::write_access_log(const RouteContext& context, log::Level level, int status, Micros took) const {
   const std::string client = context.local_socket ? "local" : context.client.to_string();
-  log::write(status >= 400 ? log::Level::kInfo : log::Level::kDebug, "http_request",
+  log::write(level, "http_request",
              {{"request_id", context.request_id},
               {"trace_id", trace_id_of(context.trace_parent)},
               {"method", net::to_string(context.request.method)},

@@ -16,6 +16,7 @@
 #include "features/access/route_table.h"
 #include "platform/async/cores.h"
 #include "platform/net/http_server.h"
+#include "platform/observe/log.h"
 
 namespace bulkhead::access {
 
@@ -46,7 +47,7 @@ class RouteService final : public net::HttpService {
   Task<Status> look_up(RouteContext& context, Authenticator::Attempt attempt, RequestOrigin origin);
   Task<net::Response> run_handler(const Route& route, RouteContext& context);
   void finish(const RouteContext& context, const RouteTable::Match& match, SteadyTime began, net::Response& response);
-  void write_access_log(const RouteContext& context, int status, Micros took) const;
+  void write_access_log(const RouteContext& context, log::Level level, int status, Micros took) const;
 
   RouteTable table_;
   Authenticator& authenticator_;

@@ -18,15 +18,22 @@ std::optional<Result<TenantId>> TenantResolver::try_resolve(const RouteContext& 
     if (header && !names(*header, principal)) return fail(ErrorCode::kTenantMismatch);
     return *principal.tenant;
   }
-  if (!header) return fail(ErrorCode::kTenantRequired);
   return std::nullopt;
 }
 
 Task<Result<TenantId>> TenantResolver::resolve(const RouteContext& context) {
   if (auto known = try_resolve(context)) co_return std::move(*known);
-  const auto found = co_await organizations_.find(std::string(*context.request.headers.find("x-tenant-id")));
+  const auto header = context.request.headers.find("x-tenant-id");
+  if (!header) co_return co_await sole_organization();
+  const auto found = co_await organizations_.find(std::string(*header));
   if (!found) co_return fail(found.error());
   co_return found->id;
+}
+
+Task<Result<TenantId>> TenantResolver::sole_organization() {
+  BH_CO_TRY(const auto all, co_await organizations_.list("", 2));
+  if (all.size() == 1) co_return all.front().id;
+  co_return fail(ErrorCode::kTenantRequired, "Send x-tenant-id: this credential belongs to no organization.");
 }
 
 Task<Result<TenantId>> TenantResolver::resolve_named(const RouteContext& context, std::string slug_or_id) {

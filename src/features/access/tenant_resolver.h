@@ -1,7 +1,7 @@
 // Which organization a request is about (contracts/extensions.md §4: "Tenant of a call").
 //
 // An API key's own; `x-tenant-id` (id or slug) may only repeat it. Platform admins and services have none, so theirs is
-// the one that `x-tenant-id` names. Says nothing about permission: that is the Authorizer's.
+// the one that `x-tenant-id` names, or the only one there is. Says nothing about permission: that is the Authorizer's.
 #pragma once
 
 #include "base/error.h"
@@ -24,6 +24,8 @@ class TenantResolver {
   Task<Result<TenantId>> resolve_named(const RouteContext& context, std::string slug_or_id);
 
  private:
+  // Where a platform has one organization only, nobody needs to name it.
+  Task<Result<TenantId>> sole_organization();
   OrganizationService& organizations_;
 };
 

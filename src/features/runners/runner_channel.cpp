@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include "base/utf8.h"
 #include "platform/async/cores.h"
 #include "platform/observe/log.h"
 
@@ -12,6 +13,7 @@ constexpr std::size_t kReadSize = 256 * 1024;
 constexpr Millis kSweepInterval{100};
 // A runner is hostile until proven otherwise: it may not pile up work in the server.
 constexpr std::size_t kMaxServing = 4096;
+constexpr std::size_t kMaxHealth = 8 * 1024;
 // Handles for outside callers live as long as the longest execution may.
 constexpr Millis kOpenedLifetime = protocol::kMaxTimeout + Millis(5'000);
 
@@ -78,6 +80,12 @@ Status RunnerChannel::handle_frame(const protocol::FrameHeader& header, std::str
       return {};
     }
     case protocol::FrameType::kPong:
+      // Its word on its own walls, from before the first guest ran in it.
+      if (health_.empty()) {
+        health_ = clean_utf8(payload, kMaxHealth);
+        log::info("runner_ready", {{"health", health_}});
+      }
+      return {};
     case protocol::FrameType::kStats:
       return {};
     case protocol::FrameType::kNeedModule:

@@ -70,6 +70,7 @@ class RunnerChannel : public std::enable_shared_from_this<RunnerChannel> {
   std::uint64_t next_id_ = 1;
   std::size_t serving_ = 0;  // host calls and module requests being served for the runner
   SteadyTime last_heard_;
+  std::string health_;  // of the first kPong
   std::unordered_map<std::uint64_t, Pending> pending_;
 };
 

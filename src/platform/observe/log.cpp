@@ -10,7 +10,11 @@
 #include <atomic>
 #include <cerrno>
 #include <memory>
+#include <mutex>
 #include <shared_mutex>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/time.h"
 #include "platform/observe/log_line.h"
@@ -71,15 +75,41 @@ std::shared_mutex writer_mutex;
 Writer writer;
 std::atomic<Level> least_level{Level::kInfo};
 
-void put(Level level, std::string_view event, Fields fields, const Error* problem) {
-  if (!enabled(level)) return;
-  const std::string line = log_line(SystemClock().now(), level, event, {fields.begin(), fields.size()}, problem);
+constexpr std::size_t kHeldLines = 1000;
+struct Held {
+  bool holding = false;
+  std::vector<std::string> lines;
+};
+std::mutex held_mutex;
+Held held;
+
+// True when the line was kept for later.
+bool keep_for_later(const std::string& line) {
+  const std::scoped_lock lock(held_mutex);
+  if (!held.holding || held.lines.size() >= kHeldLines) return false;
+  held.lines.push_back(line);
+  return true;
+}
+
+std::vector<std::string> release_held() {
+  const std::scoped_lock lock(held_mutex);
+  held.holding = false;
+  return std::exchange(held.lines, {});
+}
+
+void put_line(const std::string& line) {
   const std::shared_lock lock(writer_mutex);
   if (writer.logger) {
     writer.logger->log(spdlog::level::critical, spdlog::string_view_t(line.data(), line.size()));
   } else {
     write_to_stderr(line);
   }
+}
+
+void put(Level level, std::string_view event, Fields fields, const Error* problem) {
+  if (!enabled(level)) return;
+  const std::string line = log_line(SystemClock().now(), level, event, {fields.begin(), fields.size()}, problem);
+  if (!keep_for_later(line)) put_line(line);
 }
 
 }  // namespace
@@ -93,7 +123,19 @@ void start(Level least) {
                                                          writer.queue, spdlog::async_overflow_policy::overrun_oldest);
 }
 
+void hold() {
+  const std::scoped_lock lock(held_mutex);
+  held.holding = true;
+}
+
+void ready(Fields fields) {
+  const std::vector<std::string> waited = release_held();
+  put_line(log_line(SystemClock().now(), Level::kInfo, "ready", {fields.begin(), fields.size()}, nullptr));
+  for (const std::string& line : waited) put_line(line);
+}
+
 void stop() {
+  for (const std::string& line : release_held()) put_line(line);
   Writer ended;
   {
     const std::unique_lock lock(writer_mutex);

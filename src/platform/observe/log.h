@@ -39,6 +39,11 @@ void start(Level least);
 void stop();
 bool enabled(Level level);
 
+// Between `hold` and `ready` lines wait in memory (at most 1,000), so that {"event":"ready",…} is the first line that a
+// program which starts us reads. `ready` writes that line, then what waited; `stop` writes what still waits.
+void hold();
+void ready(Fields fields);
+
 void write(Level level, std::string_view event, Fields fields = {});
 inline void debug(std::string_view event, Fields fields = {}) { write(Level::kDebug, event, fields); }
 inline void info(std::string_view event, Fields fields = {}) { write(Level::kInfo, event, fields); }
