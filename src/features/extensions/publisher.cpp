@@ -84,7 +84,8 @@ Task<Result<Extension>> Publisher::owned_extension(const PublishRequest& request
                       .visibility = Visibility::kPublic,
                       .created_by = request.actor.credential_id,
                       .created_at = now,
-                      .updated_at = now};
+                      .updated_at = now,
+                      .latest_version = {}};
 }
 
 Task<Result<Published>> Publisher::publish(PublishRequest request) {

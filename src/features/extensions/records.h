@@ -25,6 +25,7 @@ struct Extension {
   std::string created_by;
   UtcMicros created_at;
   UtcMicros updated_at;
+  std::string latest_version;  // what an install without a version gets; empty: none. Set by RegistryService's reads
 };
 
 struct BundleRecord {

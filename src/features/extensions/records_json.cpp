@@ -30,6 +30,7 @@ json::object extension_json(const Extension& extension) {
           {"name", extension.name},
           {"publisher", extension.publisher},
           {"visibility", to_string(extension.visibility)},
+          {"latest_version", text_or_null(extension.latest_version)},
           {"owner_tenant_id", extension.owner.to_string()},
           {"created_at", to_rfc3339(extension.created_at)},
           {"updated_at", to_rfc3339(extension.updated_at)}};
@@ -53,7 +54,8 @@ json::object version_json(const Version& version, ManifestDetail manifest) {
 json::object install_json(const InstallDetails& details) {
   const Install& install = details.install;
   json::object object = {{"id", install.id.to_string()},
-                         {"extension", {{"id", install.extension_id.to_string()}, {"name", details.extension_name}}},
+                         {"extension_id", install.extension_id.to_string()},
+                         {"extension_name", details.extension_name},
                          {"version", details.version},
                          {"version_id", install.version_id.to_string()},
                          {"content_hash", details.content_hash.to_string()},

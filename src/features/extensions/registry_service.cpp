@@ -30,6 +30,12 @@ std::optional<std::string> latest_of(const std::vector<VersionNumber>& numbers) 
   return best->text();
 }
 
+Status set_latest(sql::SystemTx& tx, Extension& extension) {
+  BH_TRY(const auto numbers, list_version_numbers(tx, extension.id));
+  extension.latest_version = latest_of(numbers).value_or("");
+  return {};
+}
+
 std::string_view action_of(RegistryService::Mark mark) {
   switch (mark) {
     case RegistryService::Mark::kDeprecate:
@@ -83,7 +89,8 @@ Task<Result<Extension>> RegistryService::create(access::Actor actor, TenantScope
                        .visibility = visibility,
                        .created_by = actor.credential_id,
                        .created_at = now,
-                       .updated_at = now};
+                       .updated_at = now,
+                       .latest_version = {}};
   auto inserted = co_await database_.write(scope, [this, made, actor, now](sql::TenantTx& tx) -> Result<Extension> {
     BH_TRY_VOID(insert_extension(tx, made));
     const json::value after = {{"name", made.name}, {"visibility", to_string(made.visibility)}};
@@ -121,17 +128,22 @@ Task<Result<Extension>> RegistryService::set_visibility(access::Actor actor, Ten
 }
 
 Task<Result<Extension>> RegistryService::find(Viewer viewer, std::string id_or_name) {
-  BH_CO_TRY(auto found, co_await database_.system_read([viewer, id_or_name = std::move(id_or_name)](sql::SystemTx& tx) {
-    return find_extension(tx, id_or_name, viewer);
-  }));
-  if (!found) co_return no_extension();
-  co_return std::move(*found);
+  co_return co_await database_.system_read(
+      [viewer, id_or_name = std::move(id_or_name)](sql::SystemTx& tx) -> Result<Extension> {
+        BH_TRY(auto found, find_extension(tx, id_or_name, viewer));
+        if (!found) return no_extension();
+        BH_TRY_VOID(set_latest(tx, *found));
+        return std::move(*found);
+      });
 }
 
 Task<Result<std::vector<Extension>>> RegistryService::list(Viewer viewer, std::string after_name, std::size_t limit) {
-  co_return co_await database_.system_read([viewer, after_name = std::move(after_name), limit](sql::SystemTx& tx) {
-    return list_extensions(tx, viewer, after_name, limit);
-  });
+  co_return co_await database_.system_read(
+      [viewer, after_name = std::move(after_name), limit](sql::SystemTx& tx) -> Result<std::vector<Extension>> {
+        BH_TRY(auto found, list_extensions(tx, viewer, after_name, limit));
+        for (Extension& extension : found) BH_TRY_VOID(set_latest(tx, extension));
+        return found;
+      });
 }
 
 Task<Result<std::vector<Version>>> RegistryService::versions(Viewer viewer, std::string id_or_name, std::string before,

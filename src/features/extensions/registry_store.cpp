@@ -32,7 +32,8 @@ Extension extension_of(const sql::Row& row) {
           .visibility = *visibility,
           .created_by = row.text(5),
           .created_at = row.time(6),
-          .updated_at = row.time(7)};
+          .updated_at = row.time(7),
+          .latest_version = {}};
 }
 
 Version version_of(const sql::Row& row) {
