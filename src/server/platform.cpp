@@ -171,13 +171,12 @@ Status Platform::Parts::make_access() {
   api_keys = std::make_unique<access::ApiKeyService>(*database, *invalidations, clock, random);
   access::Authenticator::Options options;
   options.platform_admin_token = config.platform_admin_token;
-  options.service_tokens =
-      access::service_token_verifier(service_keys->public_key, {"extension:read"}, clock);
+  options.service_tokens = access::service_token_verifier(service_keys->public_key, {"extension:read"}, clock);
   authenticator = std::make_unique<access::Authenticator>(cores->size(), *database, *invalidations, clock, random,
                                                           registry, std::move(options));
   if (config.rate_limits) {
     rate_limiter =
-        std::make_unique<guard::RateLimiter>(guard::default_rate_limits(), kRateBuckets, clock, random, registry);
+        std::make_unique<guard::RateLimiter>(configured_rate_limits(config), kRateBuckets, clock, random, registry);
   }
   guard::IdempotencyService::Options idempotency_options;
   idempotency_options.epoch = Uuid::v7(clock.now(), random).to_string();
