@@ -29,7 +29,7 @@ Connection::Connection(std::shared_ptr<ServerCore> core, StreamSocket socket, co
 
 Connection::~Connection() {
   core_->connections.erase(this);
-  core_->shared->metrics.closed.add();
+  if (!core_->shared->abandoned.load(std::memory_order_relaxed)) core_->shared->metrics.closed.add();
   core_->shared->open.fetch_sub(1, std::memory_order_release);
 }
 

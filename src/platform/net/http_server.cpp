@@ -121,6 +121,7 @@ class CoreHttpServer final : public HttpServer {
       stop_and_cut();
       if (!on_a_core()) wait_until_idle(kCutTime);
     } else {
+      shared_->abandoned.store(true, std::memory_order_relaxed);
       boost::system::error_code ignored;
       for (const auto& core : server_cores_) core->listener.close(ignored);
     }

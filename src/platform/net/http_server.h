@@ -54,10 +54,9 @@ class HttpServer {
   virtual Task<> drain(Millis grace) = 0;
 };
 
-// `cores`, `service` and `registry` outlive the server, and the service every handler that is still running: drain the
-// server or stop the cores before the service goes. Destroying the server without a drain cuts all connections.
-// Listening starts at once on every core. Errors: kBadRequest (host), kUnavailable (the address is taken, no
-// permission).
+// `cores`, `service` and `registry` outlive the server, the latter two also every handler that is still running: drain
+// the server or stop the cores before they go. Destroying the server without a drain cuts all connections. Listening
+// starts at once on every core. Errors: kBadRequest (host), kUnavailable (the address is taken, no permission).
 Result<std::unique_ptr<HttpServer>> listen_http(Cores& cores, HttpService& service, const HttpServerOptions& options,
                                                 metrics::Registry& registry);
 

@@ -39,6 +39,9 @@ struct ServerShared {
   std::atomic<std::size_t> open{0};       // connections
   std::atomic<std::size_t> listening{0};  // cores that accept
   std::atomic<bool> draining{false};
+  // The server went after its cores had stopped: what is left of connections dies with the cores and must touch nothing
+  // that the server was given.
+  std::atomic<bool> abandoned{false};
 };
 
 struct ServerCore {

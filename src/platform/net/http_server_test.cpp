@@ -365,5 +365,21 @@ TEST_F(HttpServerTest, DestroyingTheServerCutsItsConnections) {
   EXPECT_TRUE(client.sees_close());
 }
 
+TEST(HttpServerLifetime, StoppedCoresMayOutliveTheServerAndWhatItWasGiven) {
+  Cores cores(1);
+  auto service = std::make_unique<test::PathService>();
+  auto registry = std::make_unique<metrics::Registry>();
+  auto server = listen_http(cores, *service, {}, *registry);
+  ASSERT_TRUE(server.has_value());
+  cores.start();
+  RawClient client((*server)->address());
+  client.send(get("/a"));
+  EXPECT_EQ(client.read_answer().status, 200);
+  cores.stop();  // the connection's coroutine stays behind, suspended
+  server->reset();
+  registry.reset();
+  service.reset();
+}
+
 }  // namespace
 }  // namespace bulkhead::net
