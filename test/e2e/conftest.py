@@ -82,7 +82,7 @@ def organization(platform):
 def guest(tmp_path):
     """guest("echo", capabilities=[…]): an extension whose module is that test guest."""
 
-    def make(name, **manifest):
-        return Extension.of_guest(tmp_path, name, **manifest)
+    def make(guest_name, /, **manifest):
+        return Extension.of_guest(tmp_path, guest_name, **manifest)
 
     return make

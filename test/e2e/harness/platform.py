@@ -5,8 +5,11 @@ import os
 import secrets
 import signal
 import subprocess
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import requests
 
@@ -123,6 +126,65 @@ class Platform:
         options.setdefault("allow_redirects", False)
         return self.http.request(method, self.url + path, headers=headers, **options)
 
+    def ext(self, organization, extension, method, path, **options):
+        """A call of an extension (its name, or an Extension) through the gateway, with the organization's key."""
+        name = getattr(extension, "name", extension)
+        token = options.pop("token", organization.key)
+        return self.call(method, f"/api/ext/{name}{path}", token=token, **options)
+
+    def executions(self, organization, install, **query):
+        """All rows of an install's execution log that match, newest first."""
+        path, rows = f"/api/installs/{install['id']}/executions", []
+        query = {"limit": 500, **query}
+        while True:
+            page = self.call("GET", path, token=organization.key, params=query).json()
+            rows += page["items"]
+            if "next_cursor" not in page:
+                return rows
+            query["cursor"] = page["next_cursor"]
+
+    def execution(self, organization, install, request_id):
+        """The row of one request; rows are written in batches, so it may take a moment."""
+        return wait_until(
+            lambda: self.executions(organization, install, request_id=request_id), what="the execution log's row"
+        )[0]
+
+    def settled(self, organization, install, count):
+        """The execution log, once it has `count` rows."""
+
+        def rows():
+            found = self.executions(organization, install)
+            return found if len(found) >= count else None
+
+        return wait_until(rows, what=f"{count} rows in the execution log")
+
+    def metric(self, name):
+        """The sum of a counter over its labels."""
+        lines = self.call("GET", "/metrics").text.splitlines()
+        found = [line.rsplit(" ", 1) for line in lines if line.split("{")[0].split(" ")[0] == name]
+        return sum(float(value) for _, value in found)
+
+    @contextmanager
+    def in_background(self, organization, extension, method, path, **options):
+        """A call that is running while the block does: gives an object whose `answer` is there after the block."""
+        before = self.metric("gateway_calls_total")
+        running = SimpleNamespace(answer=None)
+
+        def work():
+            with requests.Session() as http:
+                http.trust_env = False
+                headers = {"authorization": f"Bearer {organization.key}", **options.pop("headers", {})}
+                url = f"{self.url}/api/ext/{extension.name}{path}"
+                running.answer = http.request(method, url, headers=headers, timeout=60, **options)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        wait_until(lambda: self.metric("gateway_calls_total") > before, what="the call's dispatch")
+        try:
+            yield running
+        finally:
+            thread.join(60)
+
     # --- the command line --------------------------------------------------------------------------------------------
 
     def run(self, *arguments, token=None, stdin=None, check=True):
@@ -166,6 +228,12 @@ class Platform:
         made = self.json("org", "create", slug)
         key = self.json("key", "create", "--org", slug, "--role", role)["key"]
         return Organization(slug, made["id"], key)
+
+    def patch_install(self, organization, install, **change):
+        """The install after the change."""
+        answer = self.call("PATCH", f"/api/installs/{install['id']}", token=organization.key, json=change)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
     def publish(self, bundle, organization):
         return self.json("ext", "publish", bundle, token=organization.key)

@@ -34,7 +34,10 @@ class Postgres:
         self.made = 0
         self.run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
         self.start()
+        # The platform's user may make no roles, so the one that row-level security binds is there already.
         self.execute("CREATE ROLE bulkhead LOGIN NOSUPERUSER NOBYPASSRLS")
+        self.execute("CREATE ROLE bulkhead_tenant NOLOGIN NOSUPERUSER NOBYPASSRLS")
+        self.execute("GRANT bulkhead_tenant TO bulkhead")
 
     def run(self, program, *arguments):
         command = as_unprivileged([str(BINARIES / program), *map(str, arguments)])
