@@ -3,8 +3,8 @@
 // Keys are relative paths of safe characters ("sha256/<hex>/bundle.tar.zst"); every key goes through path_safety.
 // Writes are atomic: a reader sees the whole blob or none, also after kill -9. Blobs are immutable once written;
 // writing the same key again with the same content is fine. Blocking work runs on the store's own pool, never on an I/O
-// thread. Errors: kNotFound, kInvalidPath, kBlobUnavailable (unreachable; recovers by itself), kStorageFull,
-// kPayloadTooLarge.
+// thread. Errors: kNotFound, kInvalidPath, kAlreadyExists (other content under that key), kBlobUnavailable
+// (unreachable; recovers by itself), kStorageFull, kPayloadTooLarge, kOverloaded (the pool's queue is full).
 #pragma once
 
 #include <memory>

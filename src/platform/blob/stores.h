@@ -1,4 +1,10 @@
-// The two blob::Store implementations. Both pass one conformance suite (store_test.cpp).
+// The two blob::Store implementations. Both pass one conformance suite (store_test.cpp). A store outlives the calls on
+// it.
+//
+// What both promise beyond store.h: a key is a canonical relative path of at most 900 bytes whose names don't begin
+// with a dot; a put of other content under a key that exists answers kAlreadyExists and changes nothing; `list` is
+// sorted by the bytes of the key. A key that is a folder of another one ("a" and "a/b") works on some S3 servers and
+// not on a disk.
 #pragma once
 
 #include <memory>

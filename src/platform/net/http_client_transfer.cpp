@@ -119,6 +119,9 @@ std::string Transfer::pool_key() const { return (request_.dial_guard ? "guarded:
 
 Status Transfer::prepare(const HttpClientOptions& options) {
   BH_TRY_VOID(check_url(request_.url));
+  // libcurl takes 0 for no time-out at all.
+  if (request_.timeout <= Millis(0)) return fail(ErrorCode::kDeadlineExceeded);
+  if (request_.connect_timeout <= Millis(0)) request_.connect_timeout = request_.timeout;
   if (!is_token(request_.method)) return fail(ErrorCode::kBadRequest, "The method is not valid.");
   easy_.reset(curl_easy_init());
   if (!easy_) return fail(ErrorCode::kOverloaded);

@@ -171,7 +171,7 @@ TEST(ChildProcess, StopIsGentleFirst) {
 
 // The parent here is a process of its own, which is killed.
 TEST(ChildProcess, DiesWithItsParent) {
-  const auto [ours, theirs] = make_socket_pair().value();
+  auto [ours, theirs] = make_socket_pair().value();
   const pid_t parent = ::fork();
   if (parent == 0) {
     auto options = shell("exec sleep 1000");
@@ -181,13 +181,12 @@ TEST(ChildProcess, DiesWithItsParent) {
     static_cast<void>(!::write(theirs.get(), &byte, 1));
     ::raise(SIGKILL);
   }
-  ::close(theirs.get());
+  theirs.reset();
   std::array<char, 1> byte{};
   ASSERT_EQ(receive_with_fd(ours.get(), byte)->size, 1U);
   EXPECT_EQ(byte[0], 'y');
   EXPECT_EQ(receive_with_fd(ours.get(), byte)->size, 0U);  // end of file: both are gone
   ::waitpid(parent, nullptr, 0);
-  static_cast<void>(const_cast<UniqueFd&>(theirs).release());
 }
 
 TEST(SelfExe, NamesThisProgram) {

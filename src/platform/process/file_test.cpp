@@ -88,7 +88,7 @@ TEST_F(Files, OfUnknownSizeAreCopiedWhole) {
   EXPECT_GT(copy_all(from->get(), to->get(), 1_MiB)->value, 0U);
 }
 
-// A file system of one page: the second page does not fit.
+// A file system of 64 KiB.
 TEST_F(Files, OnAFullDiskAnswerStorageFullAndLeaveNothing) {
   ASSERT_TRUE(make_directory(path("small")));
   if (::mount("tmpfs", path("small").c_str(), "tmpfs", 0, "size=64k") != 0) {
