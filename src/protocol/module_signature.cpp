@@ -30,8 +30,7 @@ bool verify_module_offer(const ModuleOffer& offer, const CodePublicKey& key) {
   if (offer.signature.size() != crypto_sign_BYTES) return false;
   const std::string text = module_signing_text(offer);
   return crypto_sign_verify_detached(reinterpret_cast<const unsigned char*>(offer.signature.data()),
-                                     reinterpret_cast<const unsigned char*>(text.data()), text.size(),
-                                     key.data()) == 0;
+                                     reinterpret_cast<const unsigned char*>(text.data()), text.size(), key.data()) == 0;
 }
 
 }  // namespace bulkhead::protocol

@@ -30,12 +30,19 @@ class WaitingCall final : public CallOrigin {
     if (resume_) asio::post(*executor_, std::exchange(resume_, nullptr));
   }
 
+  bool is_done() const { return response_.has_value(); }
   // Most calls are done before anybody has to wait.
   Task<> wait() {
     if (response_) co_return;
     executor_ = co_await asio::this_coro::executor;
     co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(
         [this](auto handler) { resume_ = std::move(handler); }, use_task);
+  }
+  // The client has left: nobody needs the answer.
+  void abandon() {
+    if (Call* call = response_ ? nullptr : executions_.find(*this, 0)) {
+      executions_.cancel(*call, fail(ErrorCode::kCancelled).error());
+    }
   }
   protocol::ExecuteResponse& response() { return *response_; }
 
@@ -162,7 +169,14 @@ Task<net::Response> RunnerHttp::execute(net::Request& request) {
   WaitingCall waiting(runner_.executions());
   runner_.executions().submit(std::make_unique<Call>(0, std::move(*parsed), &waiting, runner_.broker_link()));
   runner_.after_input();
+  if (request.client != nullptr && !waiting.is_done()) {
+    request.client->when_gone([this, &waiting] {
+      waiting.abandon();
+      runner_.after_input();
+    });
+  }
   co_await waiting.wait();
+  if (request.client != nullptr) request.client->when_gone(nullptr);
   co_return net::Response::text(200, "application/json", protocol::serialize_execute_response(waiting.response()));
 }
 

@@ -168,6 +168,23 @@ TEST_F(RunnerHttpTest, OpensTheExecutionAtItsFirstHostCall) {
   EXPECT_EQ(protocol::parse_execute_response(client_->receive().body)->body, R"({"value":2})");
 }
 
+TEST_F(RunnerHttpTest, EndsTheCallOfAClientThatHasLeft) {
+  const SignedCode code = maker_.make("one_storage_get");
+  client_->send("POST", "/v1/execute", token(), body_for(code));
+  give(code);
+  const auto open = runner_->end().receive();
+  ASSERT_TRUE(open && open->type == FrameType::kOpen);
+  Client observer(port_);
+  EXPECT_THAT(observer.call("GET", "/healthz").body, HasSubstr(R"("live":1)"));
+  client_.reset();
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(4);  // the call itself has 5
+  bool ended = false;
+  while (!ended && std::chrono::steady_clock::now() < give_up) {
+    ended = observer.call("GET", "/healthz").body.contains(R"("live":0)");
+  }
+  EXPECT_TRUE(ended);
+}
+
 TEST_F(RunnerHttpTest, RefusesCallersWithoutAGoodToken) {
   const SignedCode hello = maker_.make("hello");
   Answer answer = client_->call("POST", "/v1/execute", {}, body_for(hello));

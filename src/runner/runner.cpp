@@ -184,7 +184,7 @@ void Runner::register_metrics() {
 Status run(const RunnerOptions& options) {
   std::vector<int> kept = options.channels;
   if (options.http_listener >= 0) kept.push_back(options.http_listener);
-  SandboxLayers layers = drop_privileges(kept, options.identity);
+  SandboxLayers layers = drop_privileges(kept);
   log::start(options.log_level);
   const SystemClock clock;
   metrics::Registry registry;
@@ -197,7 +197,7 @@ Status run(const RunnerOptions& options) {
   }
   (*runner)->watch_signals();
   // From here on no thread is started and no file opened.
-  seal_process(layers);
+  seal_process(layers, options.identity);
   log::info("runner_ready", {{"pid", ::getpid()}, {"sandbox", to_json(layers)}});
   (*runner)->set_layers(std::move(layers));
   (*runner)->start();

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -95,15 +96,34 @@ bool leave_namespaces(SandboxLayers& layers) {
   return true;
 }
 
-// An empty, read-only root: what stat(2) could still tell about paths, nothing can.
+// The two files that the engine reads when it is made: its slots' dirty pages, and how many mappings it may have.
+constexpr const char* kEngineFiles[] = {"/proc/self/pagemap", "/proc/sys/vm/max_map_count"};
+
+// Makes `under`/`path` the file `path`, for this mount namespace only. Without them the engine works too, only slower:
+// a failure is none of the sandbox's.
+void bind_file(const std::string& under, const std::string& path) {
+  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    ::mkdir((under + path.substr(0, slash)).c_str(), 0755);
+  }
+  const std::string place = under + path;
+  const int made = ::open(place.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0444);
+  if (made >= 0) ::close(made);
+  static_cast<void>(::mount(path.c_str(), place.c_str(), nullptr, MS_BIND, nullptr));
+}
+
+// A read-only root with nothing but those files: what stat(2) could still tell about paths, nothing can.
 void empty_root(SandboxLayers& layers) {
-  const bool own_mounts = ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
-  constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
-  // Any directory will do as the place; in our mount namespace only we see it.
-  const bool good = own_mounts && ::mount("none", "/proc", "tmpfs", kFlags, "size=4k,mode=555") == 0 &&
-                    ::chdir("/proc") == 0 && ::syscall(SYS_pivot_root, ".", ".") == 0 &&
-                    ::umount2(".", MNT_DETACH) == 0 && ::chdir("/") == 0;
-  add(layers, "empty_root", good, good ? "the file system is an empty directory" : errno_text());
+  const std::string root = "/tmp";  // any directory but /proc will do: in our mount namespace only we see it
+  constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  bool good = ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+              ::mount("none", root.c_str(), "tmpfs", kFlags, "size=64k,mode=755") == 0;
+  for (const char* file : kEngineFiles) {
+    if (good) bind_file(root, file);
+  }
+  good = good && ::mount(nullptr, root.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | kFlags, nullptr) == 0 &&
+         ::chdir(root.c_str()) == 0 && ::syscall(SYS_pivot_root, ".", ".") == 0 && ::umount2(".", MNT_DETACH) == 0 &&
+         ::chdir("/") == 0;
+  add(layers, "empty_root", good, good ? "no files but the two that the engine reads" : errno_text());
 }
 
 void change_identity(SandboxLayers& layers, const SandboxIdentity& identity) {
@@ -259,6 +279,8 @@ constexpr int kDeadly[] = {SCMP_SYS(execve),
                            SCMP_SYS(pidfd_getfd),
                            SCMP_SYS(init_module)};
 
+constexpr unsigned long kPagemapScan = _IOWR('f', 16, char[96]);  // Linux 6.7; Debian 12's headers are 6.1
+
 int fill_filter(scmp_filter_ctx filter) {
   int failure = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
   for (const int call : kAllowed) {
@@ -271,9 +293,12 @@ int fill_filter(scmp_filter_ctx filter) {
   const scmp_arg_cmp itself{
       .arg = 0, .op = SCMP_CMP_EQ, .datum_a = static_cast<scmp_datum_t>(::getpid()), .datum_b = 0};
   if (failure == 0) failure = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &itself);
-  // Asio makes descriptors non-blocking with it; every other ioctl is a driver's door.
-  const scmp_arg_cmp non_blocking{.arg = 1, .op = SCMP_CMP_EQ, .datum_a = FIONBIO, .datum_b = 0};
-  if (failure == 0) failure = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &non_blocking);
+  // Asio makes descriptors non-blocking; Wasmtime finds the pages that a guest has written. Every other ioctl is a
+  // driver's door.
+  for (const unsigned long request : {static_cast<unsigned long>(FIONBIO), kPagemapScan}) {
+    const scmp_arg_cmp is_request{.arg = 1, .op = SCMP_CMP_EQ, .datum_a = request, .datum_b = 0};
+    if (failure == 0) failure = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &is_request);
+  }
   return failure == 0 ? seccomp_load(filter) : failure;
 }
 
@@ -292,26 +317,33 @@ void filter_system_calls(SandboxLayers& layers) {
 
 }  // namespace
 
-SandboxLayers drop_privileges(const std::vector<int>& kept_fds, const SandboxIdentity& identity) {
+SandboxLayers drop_privileges(const std::vector<int>& kept_fds) {
   SandboxLayers layers;
   close_other_descriptors(layers, kept_fds);
   limit_resources(layers);
+  const bool was_root = ::geteuid() == 0;
   if (leave_namespaces(layers)) {
     empty_root(layers);
   } else {
     add(layers, "empty_root", false, "needs a mount namespace");
   }
   const bool bounding_set_is_empty = empty_bounding_set();
-  change_identity(layers, identity);
-  drop_capabilities(layers, bounding_set_is_empty);
+  // Root still has its identity to change; everybody else is done with capabilities here, before there are threads.
+  if (was_root) {
+    add(layers, "capabilities", bounding_set_is_empty, "none to gain; those held go with the identity");
+  } else {
+    drop_capabilities(layers, bounding_set_is_empty);
+  }
   const bool no_new = ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
   add(layers, "no_new_privs", no_new, no_new ? "" : errno_text());
-  const bool hidden = ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
-  add(layers, "not_dumpable", hidden, hidden ? "no ptrace, no core" : errno_text());
   return layers;
 }
 
-void seal_process(SandboxLayers& layers) {
+void seal_process(SandboxLayers& layers, const SandboxIdentity& identity) {
+  // libc changes all threads; the kernel takes each one's capabilities away with user 0.
+  change_identity(layers, identity);
+  const bool hidden = ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+  add(layers, "not_dumpable", hidden, hidden ? "no ptrace, no core" : errno_text());
   forbid_processes(layers);
   forbid_files(layers);
   add(layers, "pid_namespace", false, "only the process that starts the runner can give it one");

@@ -1,9 +1,9 @@
 // The walls around the runner process itself, for the day on which a guest gets out of Wasmtime: what the process can
-// still reach then. Two steps, because namespaces and identities must be changed before there are threads, and because
-// the engine must read /proc before the file system goes away:
+// still reach then. Two steps, because namespaces must be left before there are threads, and because the engine opens
+// /proc/self/pagemap (its slots are reset through it), which is root's once a process has given up root:
 //
-//   drop_privileges   first thing in the process: other descriptors, limits, no_new_privs, namespaces, identity
-//   seal_process      after every thread has been started and before the first guest: Landlock, seccomp (all threads)
+//   drop_privileges   first thing in the process: other descriptors, limits, no_new_privs, namespaces, empty root
+//   seal_process      after every thread has been started, before the first guest: identity, Landlock, seccomp
 //
 // Each layer that can't be had is left out and says why: health reports show what really holds. One-way; whole process.
 #pragma once
@@ -32,8 +32,8 @@ struct SandboxIdentity {
 };
 
 // Keeps standard error and `kept_fds`, closes everything else.
-SandboxLayers drop_privileges(const std::vector<int>& kept_fds, const SandboxIdentity& identity);
-void seal_process(SandboxLayers& layers);
+SandboxLayers drop_privileges(const std::vector<int>& kept_fds);
+void seal_process(SandboxLayers& layers, const SandboxIdentity& identity);
 
 // [{"layer":…,"active":…,"reason":…}]
 std::string to_json(const SandboxLayers& layers);
