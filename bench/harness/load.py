@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 from harness.figures import median
+from harness.peers import PEERS
 from harness.servers import CLIENT_CORE
 
 UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7}
@@ -42,8 +43,10 @@ class Request:
         return "\n".join(lines) + "\n"
 
 
-def fire(server, request, seconds=3, connections=64):
-    """One round of load on `server`; an answer other than 2xx is a failure of the benchmark."""
+def fire(server, request, seconds=3, connections=64, settle=None):
+    """One round of load on `server`; an answer other than 2xx is a failure of the benchmark.
+
+    `settle` waits for what the server does later on account of these requests; its CPU time is theirs."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(request.script())
         script.flush()
@@ -54,6 +57,9 @@ def fire(server, request, seconds=3, connections=64):
             [*command, "-s", script.name, request.url], check=True, stdout=subprocess.PIPE, text=True
         ).stdout
         wall = time.monotonic() - started
+        loaded = server.cpu_seconds() - used
+        if settle:
+            settle()
         used = server.cpu_seconds() - used
     if "Non-2xx" in text or "Socket errors" in text:
         raise RuntimeError(f"{request.url} answered with errors:\n{text}")
@@ -65,7 +71,7 @@ def fire(server, request, seconds=3, connections=64):
         p50_us=latency(text, "50%"),
         p99_us=latency(text, "99%"),
         cpu_us=used * 1e6 / max(requests, 1),
-        busy=used / wall,
+        busy=loaded / wall,
     )
 
 
@@ -91,16 +97,34 @@ def compare(ours, theirs, rounds=5):
     return all_ours, all_theirs, cpu_ratios, speed_ratios
 
 
-def report_comparison(report, name, peer, comparison):
+def compare_with_peers(report, server, make_request, settle=None):
+    """Measures `server` against each peer in turn. `make_request` is asked before every round: tokens expire."""
+
+    def ours():
+        return fire(server, make_request(), settle=settle)
+
+    fire(server, make_request(), seconds=1, settle=settle)  # warm
+    for name, start in PEERS.items():
+        peer, url = start()
+        with peer:
+            fire(peer, Request(url), seconds=1)
+            report_comparison(report, name, compare(ours, lambda peer=peer, url=url: fire(peer, Request(url))))
+
+
+def report_comparison(report, peer, comparison):
     """The figures of `compare`: the medians, their ratio's median and its spread."""
     ours, theirs, cpu_ratios, speed_ratios = comparison
-    for metric, unit, pick, ratios in (
-        ("CPU per request", "us", lambda r: r.cpu_us, cpu_ratios),
-        ("requests per second", "1/s", lambda r: r.per_second, speed_ratios),
+    for metric, unit, pick, ratios, more_is_better in (
+        ("CPU per request", "us", lambda r: r.cpu_us, cpu_ratios, False),
+        ("requests per second", "1/s", lambda r: r.per_second, speed_ratios, True),
     ):
         value, baseline = median([pick(r) for r in ours]), median([pick(r) for r in theirs])
         spread = (min(ratios), max(ratios))
-        report.add(f"{name}: {metric}, against {peer}", value, unit, baseline, median(ratios), spread)
-    report.add(f"{name}: p50", median([r.p50_us for r in ours]), "us", median([r.p50_us for r in theirs]))
-    report.add(f"{name}: p99", median([r.p99_us for r in ours]), "us", median([r.p99_us for r in theirs]))
-    report.add(f"{name}: server core busy", 100 * median([r.busy for r in ours]), "%")
+        name = f"{metric}, against {peer}"
+        report.add(name, value, unit, baseline, median(ratios), spread, more_is_better)
+        report.add(f"{name}: least ratio", spread[0], "x")
+        report.add(f"{name}: greatest ratio", spread[1], "x")
+    report.add(f"p50, against {peer}", median([r.p50_us for r in ours]), "us", median([r.p50_us for r in theirs]))
+    report.add(f"p99, against {peer}", median([r.p99_us for r in ours]), "us", median([r.p99_us for r in theirs]))
+    report.add(f"server core busy, beside {peer}", 100 * median([r.busy for r in ours]), "%")
+    report.add(f"core of {peer} busy", 100 * median([r.busy for r in theirs]), "%")

@@ -57,11 +57,9 @@ def family(root):
 class Server:
     """Started on the server core; `with Server([...]) as server:` ends it and its children."""
 
-    def __init__(self, command, environment=None, log=subprocess.DEVNULL, core=SERVER_CORE):
+    def __init__(self, command, log=subprocess.DEVNULL, environment=None, core=SERVER_CORE):
         pinned = ["taskset", "-c", str(core), *map(str, command)]
-        self.process = subprocess.Popen(
-            pinned, stdout=log, stderr=log, env={**os.environ, **(environment or {})}, start_new_session=True
-        )
+        self.process = subprocess.Popen(pinned, stdout=log, stderr=log, env=environment, start_new_session=True)
 
     def __enter__(self):
         return self
