@@ -86,8 +86,8 @@ typedef enum bh_progress {
 } bh_progress;
 
 typedef struct bh_event {
-  uint32_t function; /* BH_HOST_CALL: index into bh_host_function_name */
-  uint32_t call;     /* BH_HOST_CALL: 1, 2, 3, ... */
+  uint32_t function;   /* BH_HOST_CALL: index into bh_host_function_name */
+  uint32_t call;       /* BH_HOST_CALL: 1, 2, 3, ... */
   const uint8_t* data; /* request or response, in guest memory; valid until the next poll */
   size_t size;
 } bh_event;
@@ -101,11 +101,11 @@ void bh_execution_answer(bh_execution* execution, int32_t code, const uint8_t* j
 typedef enum bh_outcome_kind {
   BH_OUTCOME_OK = 0,
   BH_OUTCOME_TRAP = 1,
-  BH_OUTCOME_ABORT = 2,            /* env.abort */
-  BH_OUTCOME_MEMORY = 3,           /* memory was refused and the guest could not go on */
-  BH_OUTCOME_HANDLER_ERROR = 4,    /* number = what handler returned */
+  BH_OUTCOME_ABORT = 2,         /* env.abort */
+  BH_OUTCOME_MEMORY = 3,        /* memory was refused and the guest could not go on */
+  BH_OUTCOME_HANDLER_ERROR = 4, /* number = what handler returned */
   BH_OUTCOME_RESPONSE_SIZE = 5,
-  BH_OUTCOME_ABI = 6,              /* pointers outside memory */
+  BH_OUTCOME_ABI = 6, /* pointers outside memory */
   BH_OUTCOME_FUEL = 7,
   BH_OUTCOME_NO_SLOT = 8,
   BH_OUTCOME_INTERNAL = 9

@@ -1,6 +1,6 @@
-// Little-endian binary encoding of integers and length-prefixed strings: ByteWriter appends to a string, ByteReader reads
-// bytes that may be hostile. A read past the end (or a string longer than what is left) makes the reader fail once and for
-// all: every later read gives zero/empty, and `ok()` says so at the end.
+// Little-endian binary encoding of integers and length-prefixed strings: ByteWriter appends to a string, ByteReader
+// reads bytes that may be hostile. A read past the end (or a string longer than what is left) makes the reader fail
+// once and for all: every later read gives zero/empty, and `ok()` says so at the end.
 #pragma once
 
 #include <concepts>

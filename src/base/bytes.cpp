@@ -36,8 +36,7 @@ void encode_groups(std::string& out, std::string_view bytes, const char* alphabe
     *to++ = alphabet[group & 63];
   }
   if (rest == 0) return;
-  const std::uint32_t group =
-      (std::uint32_t{in[whole]} << 16) | (rest == 2 ? std::uint32_t{in[whole + 1]} << 8 : 0U);
+  const std::uint32_t group = (std::uint32_t{in[whole]} << 16) | (rest == 2 ? std::uint32_t{in[whole + 1]} << 8 : 0U);
   *to++ = alphabet[group >> 18];
   *to++ = alphabet[(group >> 12) & 63];
   if (rest == 2) *to++ = alphabet[(group >> 6) & 63];
@@ -132,9 +131,7 @@ std::string base64url_encode(std::string_view bytes) {
   return out;
 }
 
-std::optional<std::string> base64url_decode(std::string_view text) {
-  return decode_groups(text, kBase64UrlReverse);
-}
+std::optional<std::string> base64url_decode(std::string_view text) { return decode_groups(text, kBase64UrlReverse); }
 
 bool equal_in_constant_time(std::string_view a, std::string_view b) {
   return a.size() == b.size() && sodium_memcmp(a.data(), b.data(), a.size()) == 0;

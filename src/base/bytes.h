@@ -32,9 +32,9 @@ inline std::string_view as_text(std::span<const std::byte> bytes) {
 
 std::string hex_encode(std::string_view bytes);
 std::optional<std::string> hex_decode(std::string_view text);
-std::string base64_encode(std::string_view bytes);                      // RFC 4648 §4, padded
+std::string base64_encode(std::string_view bytes);  // RFC 4648 §4, padded
 std::optional<std::string> base64_decode(std::string_view text);
-std::string base64url_encode(std::string_view bytes);                   // RFC 4648 §5, no padding
+std::string base64url_encode(std::string_view bytes);  // RFC 4648 §5, no padding
 std::optional<std::string> base64url_decode(std::string_view text);
 // Appends the padded base64 of `bytes` to `out` without a temporary.
 void base64_append(std::string& out, std::string_view bytes);

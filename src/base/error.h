@@ -27,7 +27,7 @@ struct ErrorInfo {
   std::string_view wire_code;   // "bad_request"
   int http_status;
   std::string_view title;
-  std::string_view action;      // what the caller can do
+  std::string_view action;  // what the caller can do
 };
 
 const ErrorInfo& error_info(ErrorCode code);
@@ -42,9 +42,9 @@ struct FieldError {
 
 struct Error {
   ErrorCode code = ErrorCode::kInternal;
-  std::string message;              // shown to the caller; empty = the registry's title
-  std::string detail;               // logs only
-  std::vector<FieldError> fields;   // RFC 9457 `errors` member
+  std::string message;             // shown to the caller; empty = the registry's title
+  std::string detail;              // logs only
+  std::vector<FieldError> fields;  // RFC 9457 `errors` member
   std::shared_ptr<const Error> cause;
   std::int64_t retry_after_ms = 0;  // > 0: sent as retry-after (rounded up to seconds)
 
@@ -76,16 +76,16 @@ std::unexpected<Error> fail_because(ErrorCode code, std::string message, Error c
 // Unwraps a Result or returns its error: `BH_TRY(auto row, tx.query_one(...));` (also for Status: BH_TRY_VOID).
 #define BH_TRY_CONCAT_(a, b) a##b
 #define BH_TRY_NAME_(line) BH_TRY_CONCAT_(bh_try_, line)
-#define BH_TRY(declaration, expression)                                              \
-  auto BH_TRY_NAME_(__LINE__) = (expression);                                        \
+#define BH_TRY(declaration, expression)                                                            \
+  auto BH_TRY_NAME_(__LINE__) = (expression);                                                      \
   if (!BH_TRY_NAME_(__LINE__)) return ::bulkhead::fail(std::move(BH_TRY_NAME_(__LINE__).error())); \
   declaration = std::move(*BH_TRY_NAME_(__LINE__))
-#define BH_TRY_VOID(expression)                                                      \
+#define BH_TRY_VOID(expression) \
   if (auto bh_status = (expression); !bh_status) return ::bulkhead::fail(std::move(bh_status.error()))
 // The same inside coroutines.
-#define BH_CO_TRY(declaration, expression)                                           \
-  auto BH_TRY_NAME_(__LINE__) = (expression);                                        \
+#define BH_CO_TRY(declaration, expression)                                                            \
+  auto BH_TRY_NAME_(__LINE__) = (expression);                                                         \
   if (!BH_TRY_NAME_(__LINE__)) co_return ::bulkhead::fail(std::move(BH_TRY_NAME_(__LINE__).error())); \
   declaration = std::move(*BH_TRY_NAME_(__LINE__))
-#define BH_CO_TRY_VOID(expression)                                                   \
+#define BH_CO_TRY_VOID(expression) \
   if (auto bh_status = (expression); !bh_status) co_return ::bulkhead::fail(std::move(bh_status.error()))

@@ -124,8 +124,7 @@ std::optional<std::string> JsonReader::optional_string(std::string_view name) {
   return std::string(found->get_string());
 }
 
-std::optional<std::int64_t> JsonReader::optional_integer(std::string_view name, std::int64_t least,
-                                                         std::int64_t most) {
+std::optional<std::int64_t> JsonReader::optional_integer(std::string_view name, std::int64_t least, std::int64_t most) {
   const json::value* found = member(name);
   if (found == nullptr) return std::nullopt;
   json::error_code failure;

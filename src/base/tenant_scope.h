@@ -1,9 +1,9 @@
 // TenantScope: the proof that somebody may act in a tenant. Every tenant-scoped statement needs one (sql::TenantTx), so
 // a forgotten check does not compile.
 //
-// Only these make one: access::Authorizer (after it allowed a permission), broker::ExecutionTable (from a live execution
-// handle) and `for_background_job` (work that a stored row of that tenant demands: outbox, journal replay, provisioning;
-// tools/check_layers.py lists the files that may call it).
+// Only these make one: access::Authorizer (after it allowed a permission), broker::ExecutionTable (from a live
+// execution handle) and `for_background_job` (work that a stored row of that tenant demands: outbox, journal replay,
+// provisioning; tools/check_layers.py lists the files that may call it).
 #pragma once
 
 #include <string_view>

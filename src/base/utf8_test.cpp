@@ -10,7 +10,8 @@ TEST(Utf8, AcceptsWellFormedAndRefusesTheRest) {
     EXPECT_TRUE(is_valid_utf8(good)) << good;
   }
   // Lone continuation, overlong, surrogate, above U+10FFFF, cut short.
-  for (const std::string_view bad : {"\x80", "\xC0\xAF", "\xE0\x80\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE2\x82"}) {
+  for (const std::string_view bad :
+       {"\x80", "\xC0\xAF", "\xE0\x80\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE2\x82"}) {
     EXPECT_FALSE(is_valid_utf8(bad));
   }
 }

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "base/byte_codec.h"
+
 namespace bulkhead::protocol {
 namespace {
 
@@ -12,11 +14,16 @@ static_assert(std::endian::native == std::endian::little, "frames are written in
 
 constexpr std::uint32_t kFixedPart = kFrameHeaderSize - 4;  // type and id count towards `length`
 
+template <std::size_t N>
+std::string_view raw_bytes(const std::array<std::uint8_t, N>& value) {
+  return {reinterpret_cast<const char*>(value.data()), N};
+}
+
+// ByteWriter with the frame's header in front.
 class Writer {
  public:
-  // Writes the header; the length is filled in when the frame ends.
-  Writer(std::string& out, FrameType type, std::uint64_t id) : out_(out), start_(out.size()) {
-    u32(0);
+  Writer(std::string& out, FrameType type, std::uint64_t id) : out_(out), start_(out.size()), bytes_(out) {
+    u32(0);  // the length, once it is known
     u8(static_cast<std::uint8_t>(type));
     u64(id);
   }
@@ -29,16 +36,14 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  void u8(std::uint8_t value) { out_ += static_cast<char>(value); }
-  void u32(std::uint32_t value) { raw(&value, 4); }
-  void u64(std::uint64_t value) { raw(&value, 8); }
-  void text(std::string_view value) {
-    u32(static_cast<std::uint32_t>(value.size()));
-    out_ += value;
-  }
+  void u8(std::uint8_t value) { bytes_.number(value); }
+  void u32(std::uint32_t value) { bytes_.number(value); }
+  void u64(std::uint64_t value) { bytes_.number(value); }
+  void text(std::string_view value) { bytes_.text(value); }
+  void rest(std::string_view value) { bytes_.raw(value); }
   template <std::size_t N>
   void bytes(const std::array<std::uint8_t, N>& value) {
-    raw(value.data(), N);
+    bytes_.raw(raw_bytes(value));
   }
   void pairs(const StringPairs& values) {
     u32(static_cast<std::uint32_t>(values.size()));
@@ -49,30 +54,30 @@ class Writer {
   }
 
  private:
-  void raw(const void* from, std::size_t size) { out_.append(static_cast<const char*>(from), size); }
   std::string& out_;
   std::size_t start_;
+  ByteWriter bytes_;
 };
 
-// Reads within its bytes only. The first read past the end makes everything after it empty; `done` tells.
+// ByteReader with the types of frames, and values that it refuses.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : bytes_(bytes) {}
 
-  std::uint8_t u8() { return number<std::uint8_t>(); }
-  std::uint32_t u32() { return number<std::uint32_t>(); }
-  std::uint64_t u64() { return number<std::uint64_t>(); }
+  std::uint8_t u8() { return bytes_.number<std::uint8_t>(); }
+  std::uint32_t u32() { return bytes_.number<std::uint32_t>(); }
+  std::uint64_t u64() { return bytes_.number<std::uint64_t>(); }
   bool flag() {
     const std::uint8_t value = u8();
-    if (value > 1) bad_ = true;
+    if (value > 1) refuse();
     return value == 1;
   }
-  std::string_view text() { return take(u32()); }
+  std::string_view text() { return bytes_.text(); }
   template <std::size_t N>
   std::array<std::uint8_t, N> bytes() {
     std::array<std::uint8_t, N> value{};
-    const std::string_view found = take(N);
-    if (!bad_) std::memcpy(value.data(), found.data(), N);
+    const std::string_view found = bytes_.raw(N);
+    if (found.size() == N) std::memcpy(value.data(), found.data(), N);
     return value;
   }
   Uuid uuid() { return Uuid::from_bytes(bytes<16>()); }
@@ -80,44 +85,28 @@ class Reader {
   // A count of items that take at least `least` bytes each: what memory it may claim is bounded by what was sent.
   std::uint32_t count(std::size_t least) {
     const std::uint32_t items = u32();
-    if (items > bytes_.size() / least) bad_ = true;
-    return bad_ ? 0 : items;
+    if (items > bytes_.left() / least) refuse();
+    return bad() ? 0 : items;
   }
   StringPairs pairs() {
     StringPairs values;
     const std::uint32_t items = count(8);
     values.reserve(items);
-    for (std::uint32_t i = 0; i < items && !bad_; ++i) {
+    for (std::uint32_t i = 0; i < items && !bad(); ++i) {
       const std::string_view name = text();
       const std::string_view value = text();
       values.emplace_back(name, value);
     }
     return values;
   }
-  void refuse() { bad_ = true; }
-  bool bad() const { return bad_; }
+  void refuse() { refused_ = true; }
+  bool bad() const { return refused_ || !bytes_.ok(); }
   // Everything was there, and nothing is left.
-  bool done() const { return !bad_ && bytes_.empty(); }
+  bool done() const { return !refused_ && bytes_.ok_and_done(); }
 
  private:
-  std::string_view take(std::size_t size) {
-    if (bad_ || size > bytes_.size()) {
-      bad_ = true;
-      return {};
-    }
-    const std::string_view found = bytes_.substr(0, size);
-    bytes_.remove_prefix(size);
-    return found;
-  }
-  template <typename T>
-  T number() {
-    T value = 0;
-    const std::string_view found = take(sizeof(T));
-    if (!bad_) std::memcpy(&value, found.data(), sizeof(T));
-    return value;
-  }
-  std::string_view bytes_;
-  bool bad_ = false;
+  ByteReader bytes_;
+  bool refused_ = false;
 };
 
 std::unexpected<Error> malformed(std::string_view what) {
@@ -441,8 +430,7 @@ Result<ExecuteContext> parse_open(std::string_view payload) {
 
 void append_signal(std::string& out, FrameType type, std::uint64_t id, std::string_view payload) {
   Writer writer(out, type, id);
-  // The payload is the rest of the frame: no length of its own.
-  out += payload;
+  writer.rest(payload);  // no length of its own
 }
 
 Result<std::optional<FrameHeader>> peek_frame(std::string_view bytes) {

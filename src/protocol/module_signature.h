@@ -1,5 +1,5 @@
-// What a ModuleOffer's signature covers, and its check. Signing is in features/runners (the key is serve-only); the runner
-// has the public key and this file.
+// What a ModuleOffer's signature covers, and its check. Signing is in features/runners (the key is serve-only); the
+// runner has the public key and this file.
 #pragma once
 
 #include <array>

@@ -3,7 +3,8 @@
 // Schemas may come from strangers (an extension's `config`): they are bounded in size and depth, references stay in the
 // document, and a schema whose evaluation might not end or take exponential time is refused (native/src/
 // schema_limits.rs). `format` is checked. Messages never quote the validated value.
-// A Validator is immutable; any thread. Compiling a small schema takes about 10 µs, validating a small document less than 1.
+// A Validator is immutable; any thread. Compiling a small schema takes about 10 µs, validating a small document less
+// than 1.
 #pragma once
 
 #include <memory>
