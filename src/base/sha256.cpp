@@ -6,10 +6,20 @@
 #include "base/error.h"
 
 namespace bulkhead {
+namespace {
+
+// Fetched once: OpenSSL 3 looks an implicitly named digest up again at every use, which costs more than a short message.
+const EVP_MD* digest_method() {
+  static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  BH_ASSERT(method != nullptr);
+  return method;
+}
+
+}  // namespace
 
 struct Sha256::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
-  State() { BH_ASSERT(context != nullptr && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1); }
+  State() { BH_ASSERT(context != nullptr && EVP_DigestInit_ex(context, digest_method(), nullptr) == 1); }
   ~State() { EVP_MD_CTX_free(context); }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -32,7 +42,7 @@ Sha256Digest Sha256::finish() {
 
 Sha256Digest sha256(std::string_view bytes) {
   Sha256Digest digest{};
-  BH_ASSERT(EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr) == 1);
+  BH_ASSERT(EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, digest_method(), nullptr) == 1);
   return digest;
 }
 

@@ -140,6 +140,7 @@ struct Platform::Parts {
   Status make_gateway();
   Result<access::RouteTable> make_routes();
   Status listen();
+  Status recover_idempotency();
   void start_background();
   Task<> drain();
   void wake_relay() { relay->notify(); }
@@ -179,6 +180,7 @@ Status Platform::Parts::make_access() {
         std::make_unique<guard::RateLimiter>(configured_rate_limits(config), kRateBuckets, clock, random, registry);
   }
   guard::IdempotencyService::Options idempotency_options;
+  BH_TRY(idempotency_options.node, load_or_create_node_id(folder, random));
   idempotency_options.epoch = Uuid::v7(clock.now(), random).to_string();
   idempotency = std::make_unique<guard::IdempotencyService>(*database, clock, registry, idempotency_options);
   return {};
@@ -302,10 +304,20 @@ Status Platform::Parts::listen() {
   return {};
 }
 
+Status Platform::Parts::recover_idempotency() {
+  std::promise<Status> recovered;
+  cores->spawn(0, [this, &recovered]() -> Task<> {
+    const auto unknown = co_await idempotency->recover();
+    if (unknown && *unknown > 0) log::warn("idempotency_outcomes_unknown", {{"records", *unknown}});
+    recovered.set_value(unknown ? Status() : fail(unknown.error()));
+  });
+  return recovered.get_future().get();
+}
+
 void Platform::Parts::start_background() {
   relay->start();
   supervisor->start();
-  execution_log->start(*cores);
+  if (execution_log) execution_log->start(*cores);
   cores->spawn(0, [this] { return denials->keep_writing(); });
   cores->spawn(0, [this] { return idempotency->keep_clean(); });
   cores->spawn(0, [this] { return broker->run_expiry(); });
@@ -339,11 +351,14 @@ Result<std::unique_ptr<Platform>> Platform::start(const Config& config, Role rol
   BH_TRY_VOID(parts->make_access());
   BH_TRY_VOID(parts->make_extensions());
   BH_TRY_VOID(parts->make_runners());
-  BH_TRY_VOID(parts->make_gateway());
+  const bool platform = role == Role::kPlatform;
+  // The journals and the record of what was in flight belong to the one process that serves calls.
+  if (platform) BH_TRY_VOID(parts->make_gateway());
   parts->signals = std::make_unique<process::ShutdownSignals>(parts->cores->at(0).executor());
   parts->cores->start();
+  if (platform) BH_TRY_VOID(parts->recover_idempotency());
   parts->start_background();
-  if (role == Role::kPlatform) BH_TRY_VOID(parts->listen());
+  if (platform) BH_TRY_VOID(parts->listen());
   return std::unique_ptr<Platform>(new Platform(std::move(parts)));
 }
 

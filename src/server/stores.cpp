@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "base/ids.h"
 #include "platform/blob/stores.h"
 #include "platform/observe/log.h"
 #include "platform/process/file.h"
@@ -42,6 +43,21 @@ Result<process::UniqueFd> lock_data_folder(const DataFolder& folder) {
     return fail(ErrorCode::kConflict, "Another bulkhead serve uses the data folder " + folder.path + ".");
   }
   return file;
+}
+
+Result<std::string> load_or_create_node_id(const DataFolder& folder, Random& random) {
+  const std::string path = folder.path + "/node_id";
+  auto text = process::read_file(path, 256_B);
+  if (!text && text.error().code == ErrorCode::kNotFound) {
+    const std::string fresh = Uuid::v4(random).to_string();
+    const auto written = process::write_file_atomically(path, fresh + "\n", 0600, process::IfExists::kRefuse);
+    if (!written && written.error().code != ErrorCode::kAlreadyExists) return fail(written.error());
+    text = process::read_file(path, 256_B);
+  }
+  if (!text) return fail(std::move(text.error()));
+  const auto id = Uuid::parse(std::string_view(*text).substr(0, 36));
+  if (!id) return fail(ErrorCode::kInternal, "The node id in the data folder is malformed.", path);
+  return id->to_string();
 }
 
 Result<std::unique_ptr<sql::Database>> open_database(const Config& config, const DataFolder& folder,

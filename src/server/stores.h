@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "platform/async/cores.h"
 #include "platform/blob/store.h"
 #include "platform/observe/metrics.h"
@@ -27,6 +28,9 @@ struct DataFolder {
 Result<DataFolder> open_data_folder(const std::string& path);
 // Held by the one `serve` that owns the folder; kConflict when another process has it.
 Result<process::UniqueFd> lock_data_folder(const DataFolder& folder);
+
+// Names this data folder's server among those that share a database; made at the first start, the same after restarts.
+Result<std::string> load_or_create_node_id(const DataFolder& folder, Random& random);
 
 Result<std::unique_ptr<sql::Database>> open_database(const Config& config, const DataFolder& folder,
                                                      metrics::Registry& registry);
