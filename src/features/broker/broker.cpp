@@ -48,8 +48,8 @@ Task<protocol::HostResult> Broker::call(ExecutionTable& executions, protocol::Ho
   const auto* function = std::ranges::find(kFunctions, call.name, &HostFunction::name);
   if (function == kFunctions.end()) {
     denied_.add();
-    co_return host_error(protocol::HostCode::kInvalid, "unknown_host_call",
-                         "This server does not know " + call.name + ".");
+    // A denial like any other, so that a guest made for a later server goes on without what this one lacks.
+    co_return host_error(protocol::HostCode::kDenied, "not_available", "This server does not serve " + call.name + ".");
   }
   if (!live->install->may(function->capability)) {
     denied_.add();
