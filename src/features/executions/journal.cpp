@@ -168,7 +168,12 @@ struct Journal::Segment {
 };
 
 Journal::Journal(JournalOptions options) : options_(std::move(options)) {}
-Journal::~Journal() = default;
+Journal::~Journal() {
+  // What nobody needs any more is not left for the next start to read.
+  for (const auto& segment : segments_) {
+    if (segment->references == 0) ::unlink(segment->path.c_str());
+  }
+}
 
 Result<std::unique_ptr<Journal>> Journal::open(JournalOptions options) {
   std::unique_ptr<Journal> journal(new Journal(std::move(options)));

@@ -112,6 +112,16 @@ TEST_F(JournalTest, RefusesStartsWhenFullButTakesTheEndsOfWhatRuns) {
   EXPECT_EQ(recover().finished.size(), running.size());
 }
 
+TEST_F(JournalTest, LeavesNothingBehindWhenAllIsSettled) {
+  auto journal = open();
+  const auto one = start();
+  ASSERT_TRUE(journal->append_start(one).has_value());
+  ASSERT_TRUE(journal->append_end(end_of(one)).has_value());
+  journal->settled(one.id);
+  journal.reset();
+  EXPECT_TRUE(recover().files.empty());
+}
+
 TEST_F(JournalTest, ATornRecordEndsTheTrailWithoutHarm) {
   const auto first = start(), second = start();
   {
