@@ -1,7 +1,9 @@
 #include "features/bundles/paths.h"
 
+#include <algorithm>
 #include <clocale>
 #include <cwctype>
+#include <vector>
 
 namespace bulkhead::bundles {
 namespace {
@@ -62,6 +64,16 @@ std::optional<std::string> segment_problem(std::string_view segment) {
   return std::nullopt;
 }
 
+std::vector<std::string_view> split(std::string_view path) {
+  std::vector<std::string_view> segments;
+  for (std::size_t slash = path.find('/'); slash != path.npos; slash = path.find('/')) {
+    segments.push_back(path.substr(0, slash));
+    path.remove_prefix(slash + 1);
+  }
+  segments.push_back(path);
+  return segments;
+}
+
 bool match_segment(std::string_view pattern, std::string_view text) {
   std::size_t p = 0, t = 0, star = pattern.npos, resume = 0;
   while (t < text.size()) {
@@ -116,23 +128,25 @@ std::string fold_case(std::string_view text) {
   return folded;
 }
 
+// Like match_segment, a level up: the last `**` is the only one that ever has to give back segments.
 bool glob_matches(std::string_view pattern, std::string_view path) {
-  const std::size_t pattern_end = pattern.find('/');
-  const std::string_view head = pattern.substr(0, pattern_end);
-  const std::string_view tail = pattern_end == pattern.npos ? std::string_view() : pattern.substr(pattern_end + 1);
-  if (head == "**") {
-    if (pattern_end == pattern.npos) return true;
-    for (;;) {
-      if (glob_matches(tail, path)) return true;
-      const std::size_t slash = path.find('/');
-      if (slash == path.npos) return false;
-      path.remove_prefix(slash + 1);
+  const std::vector<std::string_view> patterns = split(pattern), segments = split(path);
+  std::size_t p = 0, s = 0, star = patterns.size(), resume = 0;
+  while (s < segments.size()) {
+    if (p < patterns.size() && patterns[p] == "**") {
+      star = p++;
+      resume = s;
+    } else if (p < patterns.size() && match_segment(patterns[p], segments[s])) {
+      ++p, ++s;
+    } else if (star < patterns.size()) {
+      p = star + 1;
+      s = ++resume;
+    } else {
+      return false;
     }
   }
-  const std::size_t path_end = path.find('/');
-  if (!match_segment(head, path.substr(0, path_end))) return false;
-  if (pattern_end == pattern.npos || path_end == path.npos) return pattern_end == path_end;
-  return glob_matches(tail, path.substr(path_end + 1));
+  return std::ranges::all_of(patterns.begin() + static_cast<std::ptrdiff_t>(p), patterns.end(),
+                             [](std::string_view rest) { return rest == "**"; });
 }
 
 Status EntryNames::add_file(std::string_view path) {

@@ -57,6 +57,14 @@ TEST(BundlePath, GlobsStayWithinSegmentsUnlessDoubled) {
   EXPECT_FALSE(glob_matches("ui/**/*", "uix/index.html"));
   EXPECT_FALSE(glob_matches("ui/*", "ui"));
   EXPECT_FALSE(glob_matches("*.md", "a.mdx"));
+  EXPECT_TRUE(glob_matches("**/a/**/b", "x/a/y/a/z/b"));
+  EXPECT_FALSE(glob_matches("**/a/**/b", "x/a/y/c"));
+}
+
+TEST(BundlePath, GlobsOfManyStarsEndSoon) {
+  std::string pattern, path;
+  for (int i = 0; i < 60; ++i) pattern += "**/*a*/", path += "a/";
+  EXPECT_FALSE(glob_matches(pattern + "x", path + "y"));
 }
 
 }  // namespace
