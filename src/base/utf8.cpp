@@ -1,5 +1,6 @@
 #include "base/utf8.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace bulkhead {
@@ -41,6 +42,9 @@ bool is_valid_utf8(std::string_view text) {
 }
 
 std::string clean_utf8(std::string_view text, std::size_t most) {
+  // Nearly all that is cleaned is short ASCII.
+  const auto is_plain = [](char c) { return c > 0; };
+  if (text.size() <= most && std::ranges::all_of(text, is_plain)) return std::string(text);
   std::string out;
   out.reserve(std::min(text.size(), most));
   while (!text.empty()) {

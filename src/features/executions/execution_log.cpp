@@ -68,7 +68,8 @@ Task<bool> CoreLog::flush_once() {
   finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
   const Batch shared = batch;
   const auto written = co_await database_.system_write(
-      [shared](sql::SystemTx& tx) -> Result<std::int64_t> { return record_executions(tx, *shared); });
+      [shared, offered = offered_](sql::SystemTx& tx) { return record_executions(tx, *shared, offered); });
+  offered_ = written ? Offered::kOnce : Offered::kPerhapsBefore;
   if (!written) {
     metrics_.flush_failures.add();
     log::warn("execution_log_flush_failed", written.error(), {{"waiting", count}});
@@ -93,11 +94,11 @@ Task<> CoreLog::run() {
   while (!stopping_) {
     co_await sleep_for(pause);
     pause = options_.flush_interval;
-    while (!finished_.empty()) {
-      if (!co_await flush_once()) {
-        pause = std::min(kMaxBackoff, std::max(pause * 2, Millis(500)));
-        break;
-      }
+    bool more = !finished_.empty();
+    while (more) {
+      const bool written = co_await flush_once();
+      if (!written) pause = std::min(kMaxBackoff, std::max(pause * 2, Millis(500)));
+      more = written && finished_.size() >= options_.batch;
     }
     if (clock_.steady_now() >= next_forget) {
       next_forget = clock_.steady_now() + kForgetInterval;
@@ -120,7 +121,7 @@ Status ExecutionLog::replay(sql::Database& database, const Clock& clock, const s
     const std::span<const Execution> chunk(recovered.finished.data() + at,
                                            std::min(kChunk, recovered.finished.size() - at));
     BH_TRY(const std::int64_t inserted, database.system_write_blocking([&](sql::SystemTx& tx) -> Result<std::int64_t> {
-      return record_executions(tx, chunk);
+      return record_executions(tx, chunk, Offered::kPerhapsBefore);
     }));
     metrics.replayed.add(static_cast<std::uint64_t>(inserted));
   }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "features/executions/execution_record.h"
+#include "features/executions/execution_store.h"
 #include "features/executions/journal.h"
 #include "platform/async/cores.h"
 #include "platform/observe/metrics.h"
@@ -25,7 +27,7 @@ namespace bulkhead::executions {
 struct ExecutionLogOptions {
   std::string directory;  // for the journals; exists
   Millis flush_interval{100};
-  std::size_t batch = 400;  // executions per transaction
+  std::size_t batch = 400;  // executions per transaction; fewer wait for the next interval
   Bytes segment_size = 8_MiB;
   std::size_t max_segments = 64;  // per core: 512 MiB
   Micros keep = std::chrono::hours(24 * 30);
@@ -63,7 +65,9 @@ class CoreLog {
   ExecutionLogOptions options_;
   ExecutionLogMetrics& metrics_;
   std::unique_ptr<Journal> journal_;
-  std::vector<Execution> finished_;
+  std::deque<Execution> finished_;
+  // The last write failed, perhaps after it had been committed.
+  Offered offered_ = Offered::kOnce;
   std::atomic<bool> stopping_ = false;  // set by the composition root from another thread
 };
 

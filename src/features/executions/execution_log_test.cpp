@@ -36,9 +36,11 @@ class ExecutionStoreTest : public testing::TestWithParam<sql::Engine> {
     one.end.memory_bytes = 1024 * 1024;
     return one;
   }
-  std::int64_t record(const std::vector<Execution>& executions) {
-    return *sql::wait(database_->system_write([&](sql::SystemTx& tx) { return record_executions(tx, executions); }));
+  Result<std::int64_t> offer(const std::vector<Execution>& executions, Offered offered) {
+    return sql::wait(
+        database_->system_write([&](sql::SystemTx& tx) { return record_executions(tx, executions, offered); }));
   }
+  std::int64_t record(const std::vector<Execution>& executions) { return *offer(executions, Offered::kPerhapsBefore); }
   std::vector<Execution> list(ExecutionFilter filter = {}) {
     return *sql::wait(
         database_->read(scope_, [&](sql::TenantTx& tx) { return list_executions(tx, install_, filter); }));
@@ -84,6 +86,18 @@ TEST_P(ExecutionStoreTest, AReplayAddsNeitherRowsNorUsageTwice) {
   EXPECT_EQ(windows[0].invocations, 100);
   EXPECT_NEAR(windows[0].cpu_ms, 50.0, 1e-6);
   EXPECT_NEAR(windows[0].mem_mb_ms, 200.0, 1e-6);
+}
+
+TEST_P(ExecutionStoreTest, WhatIsOfferedOnceIsWrittenWholeOrNotAtAll) {
+  std::vector<Execution> batch;
+  for (int i = 0; i < 100; ++i) batch.push_back(execution());
+  EXPECT_EQ(*offer({batch.begin(), batch.begin() + 60}, Offered::kOnce), 60);
+  const auto again = offer(batch, Offered::kOnce);
+  ASSERT_FALSE(again.has_value());
+  EXPECT_EQ(again.error().code, ErrorCode::kAlreadyExists);
+  EXPECT_EQ(usage().at(0).invocations, 60);
+  EXPECT_EQ(*offer(batch, Offered::kPerhapsBefore), 40);
+  EXPECT_EQ(usage().at(0).invocations, 100);
 }
 
 TEST_P(ExecutionStoreTest, PagesNewestFirstWithoutGapsOrRepeats) {

@@ -17,7 +17,7 @@ constexpr std::string_view kColumnList =
     "http_status, "
     "error_code, error_message, started_at, ended_at, cpu_us, memory_bytes, egress_bytes, host_calls, logs";
 
-std::string insert_statement(std::size_t rows) {
+std::string insert_statement(std::size_t rows, Offered offered) {
   std::string text = "INSERT INTO extension_execution_log (" + std::string(kColumnList) + ") VALUES ";
   std::size_t parameter = 1;
   for (std::size_t row = 0; row < rows; ++row) {
@@ -28,40 +28,40 @@ std::string insert_statement(std::size_t rows) {
     }
     text += ")";
   }
-  return text + " ON CONFLICT (id) DO NOTHING RETURNING id";
+  if (offered == Offered::kPerhapsBefore) text += " ON CONFLICT (id) DO NOTHING RETURNING id";
+  return text;
 }
 
 sql::Value null_when_empty(const std::string& text, std::size_t most) {
   return text.empty() ? sql::Value() : sql::Value(clean_utf8(text, most));
 }
 
+// One by one: an initializer list would copy every text once more.
 void append_row(sql::Values& values, const Execution& execution) {
   const ExecutionStart& start = execution.start;
   const ExecutionEnd& end = execution.end;
-  values.insert(values.end(), {start.id,
-                               start.tenant_id,
-                               start.install_id,
-                               start.extension_id,
-                               start.version_id,
-                               to_string(start.kind),
-                               clean_utf8(start.request_id, 128),
-                               clean_utf8(start.trace_id, 64),
-                               clean_utf8(start.method, 32),
-                               clean_utf8(start.path, 2048),
-                               to_string(end.status),
-                               std::int64_t{end.http_status},
-                               null_when_empty(end.error_code, 64),
-                               null_when_empty(end.error_message, 2048),
-                               start.started_at,
-                               end.ended_at,
-                               end.cpu_us,
-                               end.memory_bytes,
-                               end.egress_bytes,
-                               end.host_calls,
-                               null_when_empty(end.logs_json, 512 * 1024)});
+  values.emplace_back(start.id);
+  values.emplace_back(start.tenant_id);
+  values.emplace_back(start.install_id);
+  values.emplace_back(start.extension_id);
+  values.emplace_back(start.version_id);
+  values.emplace_back(to_string(start.kind));
+  values.emplace_back(clean_utf8(start.request_id, 128));
+  values.emplace_back(clean_utf8(start.trace_id, 64));
+  values.emplace_back(clean_utf8(start.method, 32));
+  values.emplace_back(clean_utf8(start.path, 2048));
+  values.emplace_back(to_string(end.status));
+  values.emplace_back(std::int64_t{end.http_status});
+  values.push_back(null_when_empty(end.error_code, 64));
+  values.push_back(null_when_empty(end.error_message, 2048));
+  values.emplace_back(start.started_at);
+  values.emplace_back(end.ended_at);
+  values.emplace_back(end.cpu_us);
+  values.emplace_back(end.memory_bytes);
+  values.emplace_back(end.egress_bytes);
+  values.emplace_back(end.host_calls);
+  values.push_back(null_when_empty(end.logs_json, 512 * 1024));
 }
-
-using UsageKey = std::tuple<TenantId, InstallId, std::int64_t>;
 
 UsageWindow usage_of(const Execution& execution) {
   const auto wall_us = std::max<std::int64_t>(0, (execution.end.ended_at - execution.start.started_at).count());
@@ -75,22 +75,42 @@ UsageWindow usage_of(const Execution& execution) {
   return usage;
 }
 
-Status add_usage(sql::SystemTx& tx, const std::map<UsageKey, UsageWindow>& windows) {
-  for (const auto& [key, usage] : windows) {
-    const auto& [tenant, install, start] = key;
-    BH_TRY_VOID(tx.execute(
-        "INSERT INTO extension_quota_usage (tenant_id, install_id, window_start, invocations, errors, cpu_ms, "
-        "mem_mb_ms, egress_bytes) VALUES ($1,$2,$3,$4,$5,$6,$7,$8) "
-        "ON CONFLICT (tenant_id, install_id, window_start) DO UPDATE SET "
-        "invocations = extension_quota_usage.invocations + excluded.invocations, "
-        "errors = extension_quota_usage.errors + excluded.errors, "
-        "cpu_ms = extension_quota_usage.cpu_ms + excluded.cpu_ms, "
-        "mem_mb_ms = extension_quota_usage.mem_mb_ms + excluded.mem_mb_ms, "
-        "egress_bytes = extension_quota_usage.egress_bytes + excluded.egress_bytes",
-        {tenant, install, start, usage.invocations, usage.errors, usage.cpu_ms, usage.mem_mb_ms, usage.egress_bytes}));
+// What a batch adds to the usage of installs, per window.
+class UsageSums {
+ public:
+  void add(const Execution& execution) {
+    const ExecutionStart& start = execution.start;
+    UsageWindow& sum = sums_[{start.tenant_id, start.install_id,
+                              start.started_at.value / kUsageWindow.count() * kUsageWindow.count()}];
+    const UsageWindow one = usage_of(execution);
+    sum.invocations += one.invocations;
+    sum.errors += one.errors;
+    sum.cpu_ms += one.cpu_ms;
+    sum.mem_mb_ms += one.mem_mb_ms;
+    sum.egress_bytes += one.egress_bytes;
   }
-  return {};
-}
+
+  Status write(sql::SystemTx& tx) const {
+    for (const auto& [key, usage] : sums_) {
+      const auto& [tenant, install, start] = key;
+      BH_TRY_VOID(tx.execute(
+          "INSERT INTO extension_quota_usage (tenant_id, install_id, window_start, invocations, errors, cpu_ms, "
+          "mem_mb_ms, egress_bytes) VALUES ($1,$2,$3,$4,$5,$6,$7,$8) "
+          "ON CONFLICT (tenant_id, install_id, window_start) DO UPDATE SET "
+          "invocations = extension_quota_usage.invocations + excluded.invocations, "
+          "errors = extension_quota_usage.errors + excluded.errors, "
+          "cpu_ms = extension_quota_usage.cpu_ms + excluded.cpu_ms, "
+          "mem_mb_ms = extension_quota_usage.mem_mb_ms + excluded.mem_mb_ms, "
+          "egress_bytes = extension_quota_usage.egress_bytes + excluded.egress_bytes",
+          {tenant, install, start, usage.invocations, usage.errors, usage.cpu_ms, usage.mem_mb_ms,
+           usage.egress_bytes}));
+    }
+    return {};
+  }
+
+ private:
+  std::map<std::tuple<TenantId, InstallId, std::int64_t>, UsageWindow> sums_;
+};
 
 ExecutionStatus parse_status(const std::string& text) {
   for (int i = 0; i <= static_cast<int>(ExecutionStatus::kUpstreamError); ++i) {
@@ -135,37 +155,28 @@ Execution read_row(const sql::Row& row) {
 
 }  // namespace
 
-Result<std::int64_t> record_executions(sql::SystemTx& tx, std::span<const Execution> executions) {
-  std::map<UsageKey, UsageWindow> windows;
+Result<std::int64_t> record_executions(sql::SystemTx& tx, std::span<const Execution> executions, Offered offered) {
+  UsageSums usage;
   std::int64_t inserted = 0;
-  static const std::string full_statement = insert_statement(kRowsPerStatement);
+  static const std::string full_statement = insert_statement(kRowsPerStatement, Offered::kOnce);
   for (std::size_t at = 0; at < executions.size(); at += kRowsPerStatement) {
     const auto chunk = executions.subspan(at, std::min(kRowsPerStatement, executions.size() - at));
     sql::Values values;
     values.reserve(chunk.size() * kColumns);
     for (const Execution& execution : chunk) append_row(values, execution);
+    const bool is_full = chunk.size() == kRowsPerStatement && offered == Offered::kOnce;
     BH_TRY(const sql::Rows rows,
-           tx.query(chunk.size() == kRowsPerStatement ? full_statement : insert_statement(chunk.size()), values));
-    inserted += static_cast<std::int64_t>(rows.size());
+           tx.query(is_full ? full_statement : insert_statement(chunk.size(), offered), values));
 
     std::unordered_set<std::string> fresh;
-    const bool all_new = rows.size() == chunk.size();
-    if (!all_new) {
-      for (const sql::Row& row : rows) fresh.insert(row.text(0));
-    }
+    for (const sql::Row& row : rows) fresh.insert(row.text(0));
     for (const Execution& execution : chunk) {
-      if (!all_new && !fresh.contains(execution.start.id.to_string())) continue;
-      const std::int64_t window = execution.start.started_at.value / kUsageWindow.count() * kUsageWindow.count();
-      UsageWindow& sum = windows[{execution.start.tenant_id, execution.start.install_id, window}];
-      const UsageWindow one = usage_of(execution);
-      sum.invocations += one.invocations;
-      sum.errors += one.errors;
-      sum.cpu_ms += one.cpu_ms;
-      sum.mem_mb_ms += one.mem_mb_ms;
-      sum.egress_bytes += one.egress_bytes;
+      if (offered == Offered::kPerhapsBefore && !fresh.contains(execution.start.id.to_string())) continue;
+      usage.add(execution);
+      ++inserted;
     }
   }
-  BH_TRY_VOID(add_usage(tx, windows));
+  BH_TRY_VOID(usage.write(tx));
   return inserted;
 }
 

@@ -33,9 +33,12 @@ struct UsageWindow {
   std::int64_t egress_bytes = 0;
 };
 
-// Inserts what is not there yet (a replay may offer a row twice) and adds the usage of exactly the inserted rows.
-// Returns how many were new.
-Result<std::int64_t> record_executions(sql::SystemTx& tx, std::span<const Execution> executions);
+// Whether some of the rows may be in the log already: after a replay, or a write whose outcome is not known.
+enum class Offered : std::uint8_t { kOnce, kPerhapsBefore };
+
+// Inserts what is not there yet and adds the usage of exactly the inserted rows. Returns how many were new. With kOnce,
+// which is cheaper, a row that is there already is an error (kAlreadyExists).
+Result<std::int64_t> record_executions(sql::SystemTx& tx, std::span<const Execution> executions, Offered offered);
 
 Result<std::vector<Execution>> list_executions(sql::TenantTx& tx, const InstallId& install,
                                                const ExecutionFilter& filter);
