@@ -63,6 +63,9 @@ Result<EndpointMatch> match_endpoint(const extensions::RunnableVersion& version,
     best = std::move(*rank);
   }
   if (match.endpoint != nullptr) {
+    match.path = path.starts_with('/') ? "" : "/";
+    // No segment holds an encoded slash, so decoding the whole says the same as decoding each.
+    match.path += path.find('%') == std::string_view::npos ? std::string(path) : net::percent_decode(path).value_or("");
     for (std::size_t i = 0; i < segments.size(); ++i) {
       const std::string& pattern = match.endpoint->segments[i];
       if (pattern.starts_with(':')) match.params.emplace_back(pattern.substr(1), segments[i]);

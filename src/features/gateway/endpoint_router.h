@@ -14,6 +14,7 @@ namespace bulkhead::gateway {
 struct EndpointMatch {
   const extensions::Endpoint* endpoint = nullptr;  // null: see `allowed`
   protocol::StringPairs params;                    // decoded
+  std::string path;                                // decoded, with a leading slash: what the guest is told
   // Methods of the endpoints whose path matches, sorted, HEAD beside GET, and OPTIONS; empty = no such path (404).
   std::vector<std::string> allowed;
 };

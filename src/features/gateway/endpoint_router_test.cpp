@@ -49,6 +49,13 @@ TEST(EndpointRouter, DecodesParametersOnce) {
   EXPECT_EQ(match->params, (protocol::StringPairs{{"id", "a b%41"}}));
 }
 
+TEST(EndpointRouter, TellsTheGuestADecodedPath) {
+  const auto v = version();
+  EXPECT_EQ(match_endpoint(v, net::Method::kGet, "orders/a%20b%2541")->path, "/orders/a b%41");
+  EXPECT_EQ(match_endpoint(v, net::Method::kGet, "/orders/7")->path, "/orders/7");
+  EXPECT_EQ(match_endpoint(v, net::Method::kGet, "")->path, "/");
+}
+
 TEST(EndpointRouter, TellsTheMethodsOfAPathThatExists) {
   const auto v = version();
   const auto match = match_endpoint(v, net::Method::kPut, "/orders/7");

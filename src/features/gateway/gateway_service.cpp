@@ -1,6 +1,7 @@
 #include "features/gateway/gateway_service.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "features/access/request_identity.h"
 #include "features/gateway/execution_outcome.h"
@@ -15,6 +16,27 @@ constexpr std::size_t kReadPiece = 64 * 1024;
 
 Error endpoint_not_found() {
   return fail(ErrorCode::kEndpointNotFound, "The extension has no endpoint with this path.").error();
+}
+
+net::Response refusal(const Error& error, const access::RouteContext& context) {
+  net::Response response = net::problem(error, context.request_id);
+  add_protective_headers(response.headers);
+  return response;
+}
+
+Status body_too_large() { return fail(ErrorCode::kPayloadTooLarge, "The body is larger than 10 MB."); }
+
+// 0 where the client declares none.
+std::uint64_t declared_length(const net::Headers& headers) {
+  const std::string_view text = headers.find("content-length").value_or("");
+  std::uint64_t length = 0;
+  std::from_chars(text.data(), text.data() + text.size(), length);
+  return length;
+}
+
+// RFC 9112 §6.3: without either field a request has no body.
+bool has_body(const net::Headers& headers) {
+  return headers.find("content-length").has_value() || headers.find("transfer-encoding").has_value();
 }
 
 // Only what the transport says may be tried again; a guest's own 5xx is its answer.
@@ -63,18 +85,20 @@ Task<net::Response> GatewayService::handle(access::RouteContext& context) {
   std::vector<std::string> allowed;
   auto call = co_await check(context, allowed);
   if (!call) {
-    net::Response refused = net::problem(call.error(), context.request_id);
+    net::Response refused = refusal(call.error(), context);
     if (!allowed.empty()) refused.headers.set("allow", allow_header(allowed));
     co_return refused;
   }
   if (context.request.method == net::Method::kOptions) {
     net::Response options = net::Response::empty(204);
+    add_protective_headers(options.headers);
     options.headers.set("allow", allow_header(allowed));
     co_return options;
   }
-  auto ready = co_await read_body(context, *call);
+  Status ready;
+  if (has_body(context.request.headers)) ready = co_await read_body(context, *call);
   if (ready) ready = context.admit();
-  if (!ready) co_return net::problem(ready.error(), context.request_id);
+  if (!ready) co_return refusal(ready.error(), context);
   co_return co_await call_once(context, *call);
 }
 
@@ -108,6 +132,7 @@ Task<Result<GatewayService::Call>> GatewayService::check(access::RouteContext& c
 }
 
 Task<Status> GatewayService::read_body(access::RouteContext& context, Call& call) {
+  if (declared_length(context.request.headers) > kMaxRequestBody.value) co_return body_too_large();
   if (context.request.stream == nullptr) {
     call.body = std::move(context.request.body);
     co_return Status();
@@ -120,7 +145,7 @@ Task<Status> GatewayService::read_body(access::RouteContext& context, Call& call
     if (!got) co_return fail(got.error());
     if (*got == 0) co_return Status();
     if (call.body.size() > kMaxRequestBody.value) {
-      co_return fail(ErrorCode::kPayloadTooLarge, "The body is larger than 10 MB.");
+      co_return body_too_large();
     }
   }
 }
@@ -129,7 +154,7 @@ Task<net::Response> GatewayService::call_once(access::RouteContext& context, Cal
   if (net::is_safe(context.request.method)) co_return (co_await run(context, call)).response;
   BH_ASSERT(call.match.endpoint != nullptr);
   const auto key = guard::idempotency_key(context.request.headers);
-  if (!key) co_return net::problem(key.error(), context.request_id);
+  if (!key) co_return refusal(key.error(), context);
   call.idempotency_key = key->value_or("");
   if (call.idempotency_key.empty()) co_return (co_await run(context, call)).response;
 
@@ -141,8 +166,11 @@ Task<net::Response> GatewayService::call_once(access::RouteContext& context, Cal
       .key = call.idempotency_key,
       .fingerprint = guard::request_fingerprint(context.request.method_text, context.request.target, call.body)};
   auto begun = co_await dependencies_.idempotency.begin(std::move(request));
-  if (!begun) co_return net::problem(begun.error(), context.request_id);
-  if (begun->replay) co_return std::move(*begun->replay);
+  if (!begun) co_return refusal(begun.error(), context);
+  if (begun->replay) {
+    add_protective_headers(begun->replay->headers);
+    co_return std::move(*begun->replay);
+  }
   Ran ran = co_await run(context, call);
   // A failure here is logged and counted by the service; repetitions are then refused, never run twice.
   switch (ran.fate) {
@@ -177,8 +205,7 @@ protocol::ExecuteRequest GatewayService::make_request(access::RouteContext& cont
 
   protocol::HttpCall http;
   http.method = context.request.method_text;
-  const std::string& rest = context.param("path");
-  http.path = rest.starts_with('/') ? rest : "/" + rest;
+  http.path = call.match.path;
   http.handler = endpoint.handler;
   http.params = call.match.params;
   if (auto query = net::parse_query(context.request.query())) {
@@ -211,8 +238,7 @@ Task<std::expected<protocol::ExecuteResponse, runners::DispatchFailure>> Gateway
 
 Task<GatewayService::Ran> GatewayService::run(access::RouteContext& context, Call& call) {
   if (!net::parse_query(context.request.query())) {
-    co_return Ran{
-        net::problem(fail(ErrorCode::kBadRequest, "The query has a malformed escape.").error(), context.request_id)};
+    co_return Ran{refusal(fail(ErrorCode::kBadRequest, "The query has a malformed escape.").error(), context)};
   }
   executions::CoreLog& log = dependencies_.log.at(context.core);
   const UtcMicros now = dependencies_.clock.now();
@@ -230,7 +256,7 @@ Task<GatewayService::Ran> GatewayService::run(access::RouteContext& context, Cal
                      .method = context.request.method_text,
                      .path = std::string(path.substr(0, 2048))};
   if (auto begun = log.begin(execution.start); !begun) {
-    co_return Ran{net::problem(begun.error(), context.request_id)};
+    co_return Ran{refusal(begun.error(), context)};
   }
   calls_.add();
   auto outcome = co_await dispatch_with_retries(context, call);
@@ -245,7 +271,7 @@ Task<GatewayService::Ran> GatewayService::run(access::RouteContext& context, Cal
   } else {
     const Error& failure = outcome.error().error;
     execution.end = execution_end(execution.start.id, failure, ended);
-    ran.response = net::problem(failure, context.request_id);
+    ran.response = refusal(failure, context);
     ran.fate = outcome.error().dispatched ? Fate::kUnknown : Fate::kNeverStarted;
   }
   log.finish(std::move(execution));

@@ -84,7 +84,10 @@ void add_client_headers(net::Headers& out, const protocol::StringPairs& guest) {
       if (const std::string safe = safe_cache_control(value); !safe.empty()) out.add(name, safe);
     }
   }
-  // Guest HTML or SVG must never run on our origin.
+  add_protective_headers(out);
+}
+
+void add_protective_headers(net::Headers& out) {
   out.set("content-security-policy", "sandbox; default-src 'none'");
   out.set("x-content-type-options", "nosniff");
 }

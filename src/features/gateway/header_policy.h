@@ -23,8 +23,10 @@ struct GuestRequestIdentity {
 protocol::StringPairs guest_request_headers(const net::Headers& client, const GuestRequestIdentity& identity);
 
 // Copies what may pass of the guest's header (content-type, cache-control, etag, last-modified, location, x-ext-*) and
-// adds content-security-policy and x-content-type-options.
+// adds the protective headers.
 void add_client_headers(net::Headers& out, const protocol::StringPairs& guest);
+// content-security-policy and x-content-type-options, on every answer: guest HTML or SVG must never run on our origin.
+void add_protective_headers(net::Headers& out);
 
 // `location` is followed only within our origin: one leading slash, then neither slash nor backslash.
 bool is_safe_location(std::string_view value);

@@ -13,9 +13,8 @@ access::Routes gateway_routes(GatewayService& service) {
     route.access = access::Route::Permission{"any"};
     route.limit = access::LimitClass::kExecute;
     route.admit = access::Admit::kByHandler;
-    // Read by the handler after the checks that come before 413.
-
-    route.body = {.mode = net::BodyPlan::Mode::kStreamed, .limit = Bytes{kMaxRequestBody.value}};
+    // Read, and refused beyond kMaxRequestBody, by the handler: the checks that come before 413 are its own.
+    route.body = {.mode = net::BodyPlan::Mode::kStreamed, .limit = 1_GiB};
     route.summary = "Call an extension's endpoint.";
     route.handler = [&service](access::RouteContext& context) { return service.handle(context); };
     routes.push_back(std::move(route));

@@ -130,7 +130,7 @@ Task<Result<json::object>> TestRunService::run(access::RouteContext& context) {
   if (match.endpoint->timeout) request.limits.timeout = *match.endpoint->timeout;
   protocol::HttpCall http;
   http.method = net::to_string(call.method);
-  http.path = call.path;
+  http.path = std::move(match.path);
   http.handler = match.endpoint->handler;
   http.params = std::move(match.params);
   http.query = std::move(call.query);
