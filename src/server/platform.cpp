@@ -127,6 +127,7 @@ struct Platform::Parts {
   std::unique_ptr<access::RouteService> route_service;
   std::unique_ptr<net::HttpServer> http;
   std::unique_ptr<process::ShutdownSignals> signals;
+  std::atomic<bool> draining = false;
 
   ~Parts() {
     if (database) database->close();
@@ -279,7 +280,7 @@ Result<access::RouteTable> Platform::Parts::make_routes() {
   add(access::access_routes({*database, *organizations, *api_keys, *tenants, *authorizer, clock}));
   add(extensions::extension_routes(
       {*authorizer, *tenants, *extension_registry, *publisher, *installs, *trust, *uploads, *staging, *pool}));
-  add(executions::execution_routes({*database, *authorizer, *tenants, clock}));
+  add(executions::execution_routes({*database, *authorizer, *tenants, clock, draining}));
   add(gateway::gateway_routes(*gateway));
   add(gateway::test_run_routes(*test_runs));
   return access::RouteTable::build(std::move(all));
@@ -328,6 +329,7 @@ void Platform::Parts::start_background() {
 }
 
 Task<> Platform::Parts::drain() {
+  draining = true;
   const Millis grace(config.drain_grace_ms);
   if (http) co_await http->drain(grace);
   housekeeping->stop();

@@ -50,14 +50,14 @@ json::object execution_json(const Execution& execution) {
 }
 
 Task<> tail_log(sql::Database& database, const Clock& clock, TenantScope scope, InstallId install,
-                net::ResponseWriter& writer) {
+                const std::atomic<bool>& stopping, net::ResponseWriter& writer) {
   if (!co_await writer.write(": tail of the execution log\n\n")) co_return;
   const SteadyTime end = clock.steady_now() + kLongest;
   SteadyTime next_keep_alive = clock.steady_now() + kKeepAlive;
   SteadyTime next_rotation = clock.steady_now() + 2 * kWindow;
   UtcMicros since = clock.now() - Micros(std::chrono::seconds(1));
   std::unordered_set<ExecutionId> shown, shown_before;  // of the last 10 to 20 s; the window reaches back 5 s
-  while (clock.steady_now() < end) {
+  while (!stopping && clock.steady_now() < end) {
     ExecutionFilter filter;
     filter.ended_since = since;
     filter.oldest_first = true;

@@ -6,6 +6,7 @@
 // shown is remembered by id.
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include "base/error.h"
@@ -20,8 +21,8 @@ namespace bulkhead::executions {
 // {"execution_id","request_id","status","http_status",…,"logs":[…]}
 json::object execution_json(const Execution& execution);
 
-// Streams until the client leaves or `longest` is over (clients reconnect).
+// Streams until the client leaves, an hour is over (clients reconnect) or `stopping` becomes true.
 Task<> tail_log(sql::Database& database, const Clock& clock, TenantScope scope, InstallId install,
-                net::ResponseWriter& writer);
+                const std::atomic<bool>& stopping, net::ResponseWriter& writer);
 
 }  // namespace bulkhead::executions

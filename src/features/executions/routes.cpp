@@ -116,7 +116,7 @@ Task<net::Response> ExecutionRoutes::logs(access::RouteContext& context) {
     response.headers.set("content-type", "text/event-stream");
     response.headers.set("cache-control", "no-store");
     response.stream = [this, scope = asked->scope, install = asked->install](net::ResponseWriter& writer) {
-      return tail_log(dependencies_.database, dependencies_.clock, scope, install, writer);
+      return tail_log(dependencies_.database, dependencies_.clock, scope, install, dependencies_.stopping, writer);
     };
     co_return response;
   }

@@ -2,6 +2,8 @@
 // live tail, server-sent events), /usage and /metrics.
 #pragma once
 
+#include <atomic>
+
 #include "features/access/authorizer.h"
 #include "features/access/route.h"
 #include "features/access/tenant_resolver.h"
@@ -14,6 +16,7 @@ struct RouteDependencies {
   access::Authorizer& authorizer;
   access::TenantResolver& tenants;
   const Clock& clock;
+  const std::atomic<bool>& stopping;  // ends live tails, which no drain should wait for
 };
 
 // The dependencies outlive the routes.
