@@ -1,6 +1,7 @@
 #include "features/runners/compiler_process.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -48,7 +49,7 @@ process::ChildOptions child_options(const CompilerOptions& options, int input, i
   if (options.drop_privileges && ::geteuid() == 0) child.identity = kUnprivileged;
   const auto cpu_seconds = static_cast<rlim_t>(options.timeout.count() / 1000 + 1);
   child.limits = {{RLIMIT_CORE, 0, 0},
-                  {RLIMIT_CPU, cpu_seconds, cpu_seconds},
+                  {RLIMIT_CPU, cpu_seconds, cpu_seconds + 1},  // SIGXCPU comes before the hard limit's SIGKILL
                   {RLIMIT_AS, options.memory.value, options.memory.value},
                   {RLIMIT_NOFILE, 32, 32}};
   return child;
@@ -73,6 +74,11 @@ Result<CompiledCode> CompilerProcess::run_child(const std::string& wasm) const {
     return fail(ErrorCode::kModuleRejected, "The module takes too long to compile.");
   }
   if (!status) return fail(status.error());
+  // Its own limits end it with other signals: somebody else (the kernel when memory is short, an operator) did this,
+  // and it says nothing about the module.
+  if (status->signal == SIGKILL) {
+    return fail(ErrorCode::kUnavailable, "The compiler was killed.", "the compiler ended with " + status->to_string());
+  }
   BH_TRY(const std::string bytes, read_output(output.get(), options_.code_limit));
   if (!status->success() || bytes.empty()) {
     return fail(ErrorCode::kModuleRejected, "The module uses too much time or memory to compile.",
@@ -83,6 +89,8 @@ Result<CompiledCode> CompilerProcess::run_child(const std::string& wasm) const {
 }
 
 Task<Result<CompiledCode>> CompilerProcess::compile(std::string wasm) {
+  // To the compiler an empty input is a question about itself, not a module.
+  if (wasm.empty()) co_return fail(ErrorCode::kModuleRejected, "The module is empty.");
   const auto started = std::chrono::steady_clock::now();
   auto compiled = co_await threads_.run([this, wasm = std::move(wasm)] { return run_child(wasm); });
   duration_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
