@@ -46,13 +46,55 @@ std::string difference(const json::value& expected, const json::value& actual, c
 }
 
 struct Step {
-  std::string file;
   std::string name;
   json::object request;
   json::object expect;
 };
 
-Result<std::vector<Step>> read_steps(const std::filesystem::path& folder) {
+// One tests/*.json (api/ext-test.schema.json).
+struct TestFile {
+  std::string name;
+  std::optional<std::vector<std::string>> grants;  // not there: all that the manifest asks for
+  json::value config;                              // null: none
+  std::vector<Step> steps;
+};
+
+Result<Step> read_step(const std::string& path, const json::value& item) {
+  const json::object* object = item.if_object();
+  const json::value* request = object != nullptr ? object->if_contains("request") : nullptr;
+  const json::value* expect = object != nullptr ? object->if_contains("expect") : nullptr;
+  if (request == nullptr || !request->is_object() || expect == nullptr || !expect->is_object()) {
+    return fail(ErrorCode::kBadRequest, path + ": each step needs a request and an expect object.");
+  }
+  return Step{text_of(*object, "name"), request->get_object(), expect->get_object()};
+}
+
+Result<TestFile> read_test_file(const std::filesystem::path& path) {
+  BH_TRY(const std::string text, process::read_file(path.string(), kMaxTestFile));
+  auto document = parse_json(text);
+  if (!document) return fail(ErrorCode::kBadRequest, path.string() + ": " + document.error().message);
+  std::vector<FieldError> problems;
+  JsonReader reader(*document, problems);
+  TestFile file;
+  file.name = path.filename().string();
+  auto grants = reader.optional_strings("grants");
+  if (document->is_object() && document->get_object().contains("grants")) file.grants = std::move(grants);
+  if (const json::value* config = reader.member("config")) file.config = *config;
+  const json::value* list = reader.member("steps");
+  if (list == nullptr || !list->is_array()) reader.problem("steps", "must be a list of {name, request, expect}");
+  reader.refuse_unknown();
+  if (!problems.empty()) {
+    return fail(ErrorCode::kBadRequest,
+                path.string() + ": " + problems.front().pointer + " " + problems.front().message + ".");
+  }
+  for (const json::value& item : list->get_array()) {
+    BH_TRY(Step step, read_step(path.string(), item));
+    file.steps.push_back(std::move(step));
+  }
+  return file;
+}
+
+Result<std::vector<TestFile>> read_test_files(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> files;
   if (std::filesystem::is_directory(folder)) {
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
@@ -60,28 +102,26 @@ Result<std::vector<Step>> read_steps(const std::filesystem::path& folder) {
     }
   }
   std::ranges::sort(files);
-  std::vector<Step> steps;
+  std::vector<TestFile> tests;
+  bool any = false;
   for (const auto& path : files) {
-    BH_TRY(const std::string text, process::read_file(path.string(), kMaxTestFile));
-    auto document = parse_json(text);
-    if (!document) return fail(ErrorCode::kBadRequest, path.string() + ": " + document.error().message);
-    const json::value* list = document->is_object() ? document->get_object().if_contains("steps") : nullptr;
-    if (list == nullptr || !list->is_array()) {
-      return fail(ErrorCode::kBadRequest, path.string() + R"( must be {"steps": [{"name", "request", "expect"}]}.)");
-    }
-    for (const json::value& item : list->get_array()) {
-      const json::object* object = item.if_object();
-      const json::value* request = object != nullptr ? object->if_contains("request") : nullptr;
-      const json::value* expect = object != nullptr ? object->if_contains("expect") : nullptr;
-      if (request == nullptr || !request->is_object() || expect == nullptr || !expect->is_object()) {
-        return fail(ErrorCode::kBadRequest, path.string() + ": each step needs a request and an expect object.");
-      }
-      steps.push_back(
-          {path.filename().string(), text_of(*object, "name"), request->get_object(), expect->get_object()});
-    }
+    BH_TRY(TestFile file, read_test_file(path));
+    any = any || !file.steps.empty();
+    tests.push_back(std::move(file));
   }
-  if (steps.empty()) return fail(ErrorCode::kNotFound, "There are no tests: put steps into tests/*.json.");
-  return steps;
+  if (!any) return fail(ErrorCode::kNotFound, "There are no tests: put steps into tests/*.json.");
+  return tests;
+}
+
+std::string request_path(const json::object& request) {
+  std::string path = text_of(request, "path");
+  const json::value* query = request.if_contains("query");
+  if (query == nullptr || !query->is_object()) return path;
+  for (const auto& member : query->get_object()) {
+    path += path.find('?') == std::string::npos ? "?" : "&";
+    path += net::percent_encode(member.key()) + "=" + net::percent_encode(text_of(query->get_object(), member.key()));
+  }
+  return path;
 }
 
 class TestRun {
@@ -93,7 +133,7 @@ class TestRun {
     client_ = std::make_unique<ApiClient>(globals_);
   }
 
-  // Makes the organization, trusts the key, publishes and installs. The refusal of the first step that fails.
+  // Makes the organization, trusts the key and publishes. The refusal of the first step that fails.
   Answer<void> prepare(const bundles::Manifest& manifest, const std::string& bundle, const std::string& public_key) {
     const auto post = [&](std::string path, json::value body) -> Answer<void> {
       ApiRequest request;
@@ -108,15 +148,30 @@ class TestRun {
     if (auto trusted = post("/api/v1/trust", {{"pem", public_key}, {"prefixes", {"*"}}}); !trusted) return trusted;
     auto published = publish_version(*client_, {manifest.name, bundle, "", std::string(kOrganization)});
     if (!published) return std::unexpected(std::move(published.error()));
-    InstallRequest install;
-    install.extension = manifest.name;
-    install.version = manifest.version.text();
-    install.organization = kOrganization;
-    install.grants = manifest.capabilities;
-    install.egress = manifest.egress;
+    install_.extension = manifest.name;
+    install_.version = manifest.version.text();
+    install_.organization = kOrganization;
+    install_.grants = manifest.capabilities;
+    install_.egress = manifest.egress;
+    return {};
+  }
+
+  // Installs afresh, so that each file starts with an empty store.
+  Answer<void> begin(const TestFile& file) {
+    if (!install_id_.empty()) {
+      ApiRequest request;
+      request.method = "DELETE";
+      request.path = "/api/installs/" + install_id_;
+      request.organization = kOrganization;
+      auto removed = client_->call(request);
+      if (!removed) return std::unexpected(std::move(removed.error()));
+      install_id_.clear();
+    }
+    InstallRequest install = install_;
+    if (file.grants) install.grants = *file.grants;
+    install.config = file.config;
     auto installed = install_version(*client_, install);
     if (!installed) return std::unexpected(std::move(installed.error()));
-    name_ = manifest.name;
     install_id_ = text_of(installed->as_object(), "id");
     return {};
   }
@@ -126,7 +181,7 @@ class TestRun {
     ApiRequest request;
     request.method = text_of(step.request, "method");
     if (request.method.empty()) request.method = "GET";
-    request.path = "/api/ext/" + net::percent_encode(name_) + text_of(step.request, "path");
+    request.path = "/api/ext/" + net::percent_encode(install_.extension) + request_path(step.request);
     request.organization = kOrganization;
     if (const json::value* body = step.request.if_contains("json")) request.body = *body;
     if (step.request.contains("text")) {
@@ -165,6 +220,11 @@ class TestRun {
     if (const json::value* text = expect.if_contains("text"); text != nullptr && text->is_string()) {
       if (answer.body != std::string_view(text->get_string())) return "body is \"" + answer.body.substr(0, 400) + "\"";
     }
+    if (const json::value* error = expect.if_contains("error"); error != nullptr && error->is_string()) {
+      const json::value body = answer.json();
+      const std::string code = body.is_object() ? text_of(body.get_object(), "code") : "";
+      if (code != std::string_view(error->get_string())) return "error is \"" + code + "\"";
+    }
     if (const json::value* log = expect.if_contains("log"); log != nullptr && log->is_string()) {
       return judge_log(std::string(log->get_string()), answer);
     }
@@ -190,15 +250,15 @@ class TestRun {
 
   Globals globals_;
   std::unique_ptr<ApiClient> client_;
-  std::string name_;
+  InstallRequest install_;  // with all that the manifest asks for
   std::string install_id_;
 };
 
 }  // namespace
 
 int run_extension_tests(const Globals& globals, const std::string& folder) {
-  const auto steps = read_steps(std::filesystem::path(folder) / "tests");
-  if (!steps) return report(globals, steps.error());
+  const auto files = read_test_files(std::filesystem::path(folder) / "tests");
+  if (!files) return report(globals, files.error());
   auto scratch = process::TemporaryDirectory::create("bulkhead-pack");
   if (!scratch) return report(globals, scratch.error());
   const std::string bundle = scratch->path() + "/bundle.tar.zst";
@@ -216,17 +276,20 @@ int run_extension_tests(const Globals& globals, const std::string& folder) {
     return report(globals, prepared.error());
   }
   json::array results;
+  std::size_t passed = 0;
   std::size_t failed = 0;
-  for (const Step& step : *steps) {
-    const std::string problem = run.run(step);
-    failed += problem.empty() ? 0 : 1;
-    results.push_back({{"file", step.file}, {"name", step.name}, {"passed", problem.empty()}, {"problem", problem}});
-    if (!globals.json) {
-      std::printf("%s %s: %s%s\n", problem.empty() ? "pass" : "FAIL", step.file.c_str(), step.name.c_str(),
-                  problem.empty() ? "" : ("\n     " + problem).c_str());
+  for (const TestFile& file : *files) {
+    if (auto begun = run.begin(file); !begun) return report(globals, begun.error());
+    for (const Step& step : file.steps) {
+      const std::string problem = run.run(step);
+      ++(problem.empty() ? passed : failed);
+      results.push_back({{"file", file.name}, {"name", step.name}, {"passed", problem.empty()}, {"problem", problem}});
+      if (!globals.json) {
+        std::printf("%s %s: %s%s\n", problem.empty() ? "pass" : "FAIL", file.name.c_str(), step.name.c_str(),
+                    problem.empty() ? "" : ("\n     " + problem).c_str());
+      }
     }
   }
-  const std::size_t passed = steps->size() - failed;
   show(globals, json::object{{"passed", passed}, {"failed", failed}, {"steps", std::move(results)}},
        std::to_string(passed) + " passed, " + std::to_string(failed) + " failed");
   return failed == 0 ? kOk : kTestsFailed;
