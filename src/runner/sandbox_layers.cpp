@@ -193,7 +193,8 @@ void forbid_files(SandboxLayers& layers) {
   add(layers, "landlock", good, reason);
 }
 
-// What the event loop, the thread pool, the log and Wasmtime (mapping machine code from memfds, resetting slots) need.
+// What the event loop, the thread pool, the log and Wasmtime (mapping machine code from memfds, resetting slots) need;
+// pipes are how sanitizers probe an address.
 // Anything else that exists only to reach outside ends the process: it means that a guest got out.
 constexpr int kAllowed[] = {SCMP_SYS(accept4),
                             SCMP_SYS(brk),
@@ -231,6 +232,8 @@ constexpr int kAllowed[] = {SCMP_SYS(accept4),
                             SCMP_SYS(munmap),
                             SCMP_SYS(nanosleep),
                             SCMP_SYS(newfstatat),
+                            SCMP_SYS(pipe2),
+                            SCMP_SYS(pipe),
                             SCMP_SYS(poll),
                             SCMP_SYS(pread64),
                             SCMP_SYS(read),
