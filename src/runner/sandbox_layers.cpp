@@ -193,8 +193,7 @@ void forbid_files(SandboxLayers& layers) {
   add(layers, "landlock", good, reason);
 }
 
-// What the event loop, the thread pool, the log and Wasmtime (mapping machine code from memfds, resetting slots) need;
-// pipes are how sanitizers probe an address.
+// What the event loop, the thread pool, the log and Wasmtime (mapping machine code from memfds, resetting slots) need.
 // Anything else that exists only to reach outside ends the process: it means that a guest got out.
 constexpr int kAllowed[] = {SCMP_SYS(accept4),
                             SCMP_SYS(brk),
@@ -232,8 +231,6 @@ constexpr int kAllowed[] = {SCMP_SYS(accept4),
                             SCMP_SYS(munmap),
                             SCMP_SYS(nanosleep),
                             SCMP_SYS(newfstatat),
-                            SCMP_SYS(pipe2),
-                            SCMP_SYS(pipe),
                             SCMP_SYS(poll),
                             SCMP_SYS(pread64),
                             SCMP_SYS(read),
