@@ -190,7 +190,7 @@ class Platform:
     def run(self, *arguments, token=None, stdin=None, check=True):
         """`bulkhead ARGUMENTS` against this platform. Gives the finished process, with text output."""
         environment = {
-            **os.environ,
+            **{k: v for k, v in os.environ.items() if not k.startswith(("BULKHEAD_", "PLATFORM_"))},
             "BULKHEAD_SERVER": self.url or "",
             "BULKHEAD_TOKEN": self.admin_token if token is None else token,
             "HOME": str(self.folder),
