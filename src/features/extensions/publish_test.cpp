@@ -34,6 +34,7 @@ TEST_P(Publishing, TheFirstPublishClaimsTheNameForItsOrganization) {
   EXPECT_EQ(found.text("/owner_tenant_id"), alice_.id.to_string());
   EXPECT_EQ(found.text("/latest_version"), "1.0.0");
   EXPECT_EQ(room_.publish(bobs_, room_.hello("1.1.0")).code(), "name_claimed");
+  room_.access.clock.advance(std::chrono::seconds(1));  // versions are listed by their time
   // By the registry's id as well as by name.
   EXPECT_EQ(room_.publish(alices_, room_.hello("1.1.0"), published.text("/extension/id")).status, 201);
   const auto versions = room_.send(Method::kGet, "/api/extensions/com.example.hello/versions", alices_);
