@@ -24,6 +24,12 @@ std::vector<sql::Migration> guard_migrations();
 }  // namespace bulkhead
 
 namespace bulkhead::server {
+namespace {
+
+// A request waits for it, and its client seldom waits longer than half a minute.
+constexpr Millis kBlobDeadline{10'000};
+
+}  // namespace
 
 Result<DataFolder> open_data_folder(const std::string& path) {
   // Children and workers may have another working directory.
@@ -103,6 +109,7 @@ Result<std::unique_ptr<blob::Store>> open_blobs(const Config& config, const Data
   options.access_key = config.s3_access_key;
   options.secret_key = config.s3_secret_key;
   options.key_prefix = config.s3_prefix;
+  options.deadline = kBlobDeadline;
   return blob::make_s3_store(std::move(options), cores);
 }
 

@@ -4,6 +4,11 @@
 #include "platform/process/memfd.h"
 
 namespace bulkhead::runners {
+namespace {
+
+constexpr int kMaxAttempts = 3;
+
+}  // namespace
 
 ModuleProvider::ModuleProvider(BundleSource& bundles, blob::Store& blobs, const CodeSigner& signer,
                                CompilerProcess& compiler, ThreadPool& pool, EngineIdentity engine,
@@ -24,6 +29,15 @@ Task<Result<ModuleHandover>> ModuleProvider::provide(ContentHash content_hash) {
     hits_.add();
     co_return std::move(*handover);
   }
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    const std::uint64_t before = evictions();
+    auto handover = co_await verify_and_provide(content_hash);
+    if (!handover || keep(*handover, before)) co_return handover;
+  }
+  co_return fail(ErrorCode::kBundleFetchFailed, "The trusted keys keep changing; retry.");
+}
+
+Task<Result<ModuleHandover>> ModuleProvider::verify_and_provide(ContentHash content_hash) {
   BH_CO_TRY(VerifiedGuest guest, co_await bundles_.open(content_hash));
   const CodeIdentity identity{content_hash, guest.wasm_hash, engine_.target, engine_.engine_fingerprint};
   const std::string key = code_blob_key(content_hash, engine_.target, engine_.engine_fingerprint);
@@ -32,7 +46,6 @@ Task<Result<ModuleHandover>> ModuleProvider::provide(ContentHash content_hash) {
     auto handover = co_await pool_.run([&] { return hand_over(*file, identity); });
     if (handover) {
       hits_.add();
-      keep(*handover);
       co_return handover;
     }
     rejected_.add();
@@ -51,7 +64,7 @@ Task<Result<ModuleHandover>> ModuleProvider::provide(ContentHash content_hash) {
                compiled.error().detail)
         : fail(std::move(compiled.error()));
   }
-  auto handover = co_await pool_.run([&] { return hand_over(*compiled, identity); });
+  auto handover = co_await pool_.run([&] { return hand_over(compiled->bytes, identity); });
   if (handover) keep(*handover);
   co_return handover;
 }
@@ -59,10 +72,12 @@ Task<Result<ModuleHandover>> ModuleProvider::provide(ContentHash content_hash) {
 Task<Status> ModuleProvider::compile_and_store(ContentHash content_hash, std::string wasm) {
   auto compiled = co_await compile_to_file(content_hash, std::move(wasm));
   if (!compiled) co_return fail(std::move(compiled.error()));
+  // A store that is away or full will not take the bundle either: say so now instead of waiting for it again.
+  if (!compiled->stored && compiled->stored.error().http_status() == 503) co_return compiled->stored;
   co_return Status();
 }
 
-Task<Result<std::string>> ModuleProvider::compile_to_file(ContentHash content_hash, std::string wasm) {
+Task<Result<ModuleProvider::CompiledFile>> ModuleProvider::compile_to_file(ContentHash content_hash, std::string wasm) {
   BH_CO_TRY(const ContentHash wasm_hash,
             co_await pool_.run([&]() -> Result<ContentHash> { return ContentHash::of(wasm); }));
   BH_CO_TRY(CompiledCode compiled, co_await compiler_.compile(std::move(wasm)));
@@ -77,13 +92,14 @@ Task<Result<std::string>> ModuleProvider::compile_to_file(ContentHash content_ha
     signer_.sign(offer);
     return encode_code_file(offer, compiled.code);
   });
-  if (!file) co_return file;
+  if (!file) co_return fail(std::move(file.error()));
   const std::string key = code_blob_key(content_hash, offer.target, offer.engine_fingerprint);
   // The cache is an optimisation: a call that has its code goes on although the store can't keep it.
-  if (auto stored = co_await blobs_.put(key, *file); !stored) {
+  auto stored = co_await blobs_.put(key, *file);
+  if (!stored) {
     log::warn("code_cache_write_failed", stored.error(), {{"content_hash", content_hash.to_string()}});
   }
-  co_return file;
+  co_return CompiledFile{std::move(*file), std::move(stored)};
 }
 
 Result<ModuleHandover> ModuleProvider::hand_over(std::string_view file, const CodeIdentity& identity) {
@@ -100,9 +116,15 @@ std::optional<ModuleHandover> ModuleProvider::kept(const ContentHash& content_ha
   return recent_.front();
 }
 
-void ModuleProvider::keep(const ModuleHandover& handover) {
+std::uint64_t ModuleProvider::evictions() {
   const std::scoped_lock lock(mutex_);
-  if (by_hash_.contains(handover.offer.content_hash)) return;
+  return evictions_;
+}
+
+bool ModuleProvider::keep(const ModuleHandover& handover, std::uint64_t evictions) {
+  const std::scoped_lock lock(mutex_);
+  if (evictions != evictions_) return false;
+  if (by_hash_.contains(handover.offer.content_hash)) return true;
   recent_.push_front(handover);
   by_hash_[handover.offer.content_hash] = recent_.begin();
   kept_bytes_ += handover.offer.code_size;
@@ -111,15 +133,15 @@ void ModuleProvider::keep(const ModuleHandover& handover) {
     by_hash_.erase(recent_.back().offer.content_hash);
     recent_.pop_back();
   }
+  return true;
 }
 
-void ModuleProvider::evict(const ContentHash& content_hash) {
+void ModuleProvider::evict_all() {
   const std::scoped_lock lock(mutex_);
-  const auto found = by_hash_.find(content_hash);
-  if (found == by_hash_.end()) return;
-  kept_bytes_ -= found->second->offer.code_size;
-  recent_.erase(found->second);
-  by_hash_.erase(found);
+  ++evictions_;
+  recent_.clear();
+  by_hash_.clear();
+  kept_bytes_ = 0;
 }
 
 }  // namespace bulkhead::runners

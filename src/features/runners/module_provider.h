@@ -38,16 +38,23 @@ class ModuleProvider {
   Task<Result<ModuleHandover>> provide(ContentHash content_hash);
   // At publish: validates, compiles and stores the code, so that the first call finds it. Errors as CompilerProcess.
   Task<Status> compile_and_store(ContentHash content_hash, std::string wasm);
-  // Forgets a memfd, e.g. after a revocation. The next `provide` verifies again.
-  void evict(const ContentHash& content_hash);
+  // After a change of trust: nothing that was verified before counts. Calls of `provide` under way verify once more.
+  void evict_all();
 
   const EngineIdentity& engine() const { return engine_; }
 
  private:
-  Task<Result<std::string>> compile_to_file(ContentHash content_hash, std::string wasm);
+  struct CompiledFile {
+    std::string bytes;
+    Status stored;  // whether the blob store keeps it
+  };
+  Task<Result<CompiledFile>> compile_to_file(ContentHash content_hash, std::string wasm);
   Result<ModuleHandover> hand_over(std::string_view file, const CodeIdentity& identity);
   std::optional<ModuleHandover> kept(const ContentHash& content_hash);
-  void keep(const ModuleHandover& handover);
+  Task<Result<ModuleHandover>> verify_and_provide(ContentHash content_hash);
+  // False when trust changed since `evictions` was read: then it must be verified again.
+  bool keep(const ModuleHandover& handover, std::uint64_t evictions);
+  std::uint64_t evictions();
 
   BundleSource& bundles_;
   blob::Store& blobs_;
@@ -64,6 +71,7 @@ class ModuleProvider {
   std::list<ModuleHandover> recent_;
   std::unordered_map<ContentHash, std::list<ModuleHandover>::iterator> by_hash_;
   std::uint64_t kept_bytes_ = 0;
+  std::uint64_t evictions_ = 0;
 };
 
 }  // namespace bulkhead::runners
