@@ -6,7 +6,7 @@ import secrets
 import signal
 import subprocess
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -94,12 +94,13 @@ class Platform:
         """Process ids of its descendants, those of `bulkhead NAME` only where a name is given."""
         found, queue = [], [self.process.pid]
         while queue:
-            for entry in Path(f"/proc/{queue.pop()}/task").glob("*/children"):
-                for pid in map(int, entry.read_text().split()):
-                    queue.append(pid)
-                    command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                    if name is None or name.encode() in command[1:2]:
-                        found.append(pid)
+            parent = queue.pop()
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                for children in Path(f"/proc/{parent}/task").glob("*/children"):
+                    queue += map(int, children.read_text().split())
+                command = Path(f"/proc/{parent}/cmdline").read_bytes().split(b"\0")
+                if parent != self.process.pid and (name is None or name.encode() in command[1:2]):
+                    found.append(parent)
         return found
 
     # --- its log -----------------------------------------------------------------------------------------------------
