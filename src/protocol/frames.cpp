@@ -268,7 +268,7 @@ Usage read_usage(Reader& reader) {
   return usage;
 }
 
-bool is_known(std::uint8_t type) { return (type >= 1 && type <= 7) || (type >= 65 && type <= 70); }
+bool is_known(std::uint8_t type) { return (type >= 1 && type <= 8) || (type >= 65 && type <= 70); }
 
 }  // namespace
 

@@ -11,6 +11,7 @@
 //   kNoModule     hash, error                   kPong, kStats
 //   kHostResult   id = host call, code, JSON
 //   kPing, kDrain
+//   kForget       drop loaded modules: their signers may have been revoked; they are asked for again
 // What a runner says is believed for nothing but the executions whose handles it names (architecture.md).
 #pragma once
 
@@ -34,6 +35,7 @@ enum class FrameType : std::uint8_t {
   kHostResult = 5,
   kPing = 6,
   kDrain = 7,
+  kForget = 8,
   kResult = 65,
   kNeedModule = 66,
   kHostCall = 67,

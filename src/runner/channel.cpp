@@ -143,6 +143,9 @@ Status Channel::handle(const protocol::FrameHeader& header, std::string_view pay
     case FrameType::kDrain:
       host_.drain();
       return {};
+    case FrameType::kForget:
+      modules_.forget_all();
+      return {};
     default:
       return fail(ErrorCode::kBadRequest, "A frame that only runners send came from the supervisor.");
   }

@@ -76,10 +76,11 @@ void ModuleCache::prefetch(const ContentHash& hash, ModuleRequester& requester) 
 
 void ModuleCache::offer(protocol::ModuleOffer offer, process::UniqueFd file) {
   const ContentHash hash = offer.content_hash;
-  auto work = [this, offer = std::move(offer), file = std::move(file)] {
+  auto work = [this, offer = std::move(offer), file = std::move(file), forgotten = forgotten_] {
     auto module = load_offered_module(engine_, offer, file, key_);
-    asio::post(context_, [this, hash = offer.content_hash, size = Bytes{offer.code_size}, module = std::move(module)] {
-      take(hash, size, module);
+    Entry entry{.hash = offer.content_hash, .module = nullptr, .size = Bytes{offer.code_size}};
+    asio::post(context_, [this, entry = std::move(entry), module = std::move(module), forgotten]() mutable {
+      take(std::move(entry), module, forgotten);
       loaded_();
     });
   };
@@ -88,13 +89,22 @@ void ModuleCache::offer(protocol::ModuleOffer offer, process::UniqueFd file) {
 
 void ModuleCache::refuse(const ContentHash& hash, Error error) { finish(hash, fail(std::move(error))); }
 
-void ModuleCache::take(const ContentHash& hash, Bytes size, Result<ModulePtr> module) {
-  if (module) {
-    keep(Entry{.hash = hash, .module = *module, .size = size});
-  } else {
+void ModuleCache::take(Entry entry, const Result<ModulePtr>& module, std::uint64_t forgotten) {
+  const ContentHash hash = entry.hash;
+  if (!module) {
     log::error("module_refused", module.error(), {{"content_hash", hash.to_string()}});
+  } else if (forgotten == forgotten_) {
+    entry.module = *module;
+    keep(std::move(entry));
   }
   finish(hash, module);
+}
+
+void ModuleCache::forget_all() {
+  ++forgotten_;
+  entries_.clear();
+  recent_.clear();
+  size_ = Bytes{};
 }
 
 void ModuleCache::finish(const ContentHash& hash, const Result<ModulePtr>& module) {

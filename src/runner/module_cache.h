@@ -70,6 +70,9 @@ class ModuleCache {
   // The supervisor's answers. An offer that nobody asked for is kept too, if it is good.
   void offer(protocol::ModuleOffer offer, process::UniqueFd file);
   void refuse(const ContentHash& hash, Error error);
+  // Nothing that is loaded counts any more (a signer was revoked); executions that run keep their module. A load that
+  // is under way was answered before, so what it brings is used by its waiters and not kept.
+  void forget_all();
   // What was asked for through it is asked for through another waiter's requester, or given up.
   void requester_gone(ModuleRequester& requester);
 
@@ -86,7 +89,7 @@ class ModuleCache {
   using Recent = std::list<Entry>;
 
   Load& load_of(const ContentHash& hash, ModuleRequester& requester);
-  void take(const ContentHash& hash, Bytes size, Result<ModulePtr> module);
+  void take(Entry entry, const Result<ModulePtr>& module, std::uint64_t forgotten);
   void finish(const ContentHash& hash, const Result<ModulePtr>& module);
   void keep(Entry entry);
 
@@ -101,7 +104,8 @@ class ModuleCache {
   std::unordered_map<ContentHash, Recent::iterator> entries_;
   std::unordered_map<ContentHash, std::unique_ptr<Load>> loads_;
   Bytes size_;
-  ThreadPool pool_;  // last: its threads end before anything they use
+  std::uint64_t forgotten_ = 0;  // grows with forget_all
+  ThreadPool pool_;              // last: its threads end before anything they use
 };
 
 }  // namespace bulkhead::runner

@@ -25,6 +25,7 @@
 #include "features/runners/publishing_compiler.h"
 #include "features/runners/runner_supervisor.h"
 #include "features/runners/stored_bundle_source.h"
+#include "platform/bus/outbox.h"
 #include "platform/bus/outbox_relay.h"
 #include "platform/observe/log.h"
 #include "platform/process/posix_signals.h"
@@ -124,6 +125,8 @@ struct Platform::Parts {
   std::unique_ptr<gateway::GatewayService> gateway;
   std::unique_ptr<gateway::TestRunService> test_runs;
 
+  std::vector<std::unique_ptr<bus::Subscription>> subscriptions;
+
   std::unique_ptr<access::RouteService> route_service;
   std::unique_ptr<net::HttpServer> http;
   std::unique_ptr<process::ShutdownSignals> signals;
@@ -142,6 +145,9 @@ struct Platform::Parts {
   Result<access::RouteTable> make_routes();
   Status listen();
   Status recover_idempotency();
+  void subscribe();
+  void on_install_changed(const bus::Message& message);
+  void on_trust_changed();
   void start_background();
   Task<> drain();
   void wake_relay() { relay->notify(); }
@@ -315,6 +321,33 @@ Status Platform::Parts::recover_idempotency() {
   return recovered.get_future().get();
 }
 
+void Platform::Parts::on_trust_changed() {
+  modules->evict_all();
+  supervisor->forget_modules();
+}
+
+void Platform::Parts::on_install_changed(const bus::Message& message) {
+  const auto event = bus::parse_event(message);
+  if (!event || !event->tenant) return;
+  const json::value* action = event->data.if_contains("action");
+  const json::value* id = event->data.if_contains("install_id");
+  if (action == nullptr || *action != "install.delete" || id == nullptr || !id->is_string()) return;
+  const auto install = InstallId::parse(std::string_view(id->get_string()));
+  if (!install) return;
+  cores->spawn(0,
+               [this, tenant = *event->tenant, install = *install] { return broker->forget_install(tenant, install); });
+}
+
+// What one room's change means for another, by the outbox's events. Made before the cores start.
+void Platform::Parts::subscribe() {
+  subscriptions.push_back(bus->subscribe(
+      cores->at(0), "trust.changed",
+      {.message = [this](const bus::Message&) { on_trust_changed(); }, .lost = [this] { on_trust_changed(); }}));
+  subscriptions.push_back(
+      bus->subscribe(cores->at(0), "install.changed",
+                     {.message = [this](const bus::Message& message) { on_install_changed(message); }, .lost = [] {}}));
+}
+
 void Platform::Parts::start_background() {
   relay->start();
   supervisor->start();
@@ -356,6 +389,7 @@ Result<std::unique_ptr<Platform>> Platform::start(const Config& config, Role rol
   const bool platform = role == Role::kPlatform;
   // The journals and the record of what was in flight belong to the one process that serves calls.
   if (platform) BH_TRY_VOID(parts->make_gateway());
+  parts->subscribe();
   parts->signals = std::make_unique<process::ShutdownSignals>(parts->cores->at(0).executor());
   parts->cores->start();
   if (platform) BH_TRY_VOID(parts->recover_idempotency());

@@ -68,6 +68,13 @@ Task<protocol::HostResult> Broker::call(ExecutionTable& executions, protocol::Ho
       std::move(*request));
 }
 
+Task<> Broker::forget_install(TenantId tenant, InstallId install) {
+  const auto scope = TenantScope::for_background_job(tenant, "data of an uninstalled install");
+  const auto removed =
+      co_await database_.write(scope, [install](sql::TenantTx& tx) { return remove_items_of(tx, install); });
+  if (!removed) log::error("storage_of_install_not_removed", removed.error(), {{"install_id", install.to_string()}});
+}
+
 Task<> Broker::run_expiry() {
   for (;;) {
     co_await sleep_for(kExpiryInterval);

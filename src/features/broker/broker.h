@@ -23,6 +23,8 @@ class Broker {
   Broker(sql::Database& database, const Clock& clock, metrics::Registry& registry);
 
   Task<protocol::HostResult> call(ExecutionTable& executions, protocol::HostCall call);
+  // Removes what an uninstalled install had stored.
+  Task<> forget_install(TenantId tenant, InstallId install);
   // Removes expired items now and then; runs until the core stops.
   Task<> run_expiry();
 

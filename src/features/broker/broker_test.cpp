@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/json.h"
+#include "features/broker/key_value_store.h"
 #include "platform/sql/test_database.h"
 
 namespace bulkhead {

@@ -83,6 +83,11 @@ Result<ItemPage> list_items(sql::TenantTx& tx, const InstallId& install, const s
   return page;
 }
 
+Status remove_items_of(sql::TenantTx& tx, const InstallId& install) {
+  BH_TRY_VOID(tx.execute("DELETE FROM extension_kv_store WHERE tenant_id = $1 AND install_id = $2", {install}));
+  return {};
+}
+
 Result<std::int64_t> remove_expired_items(sql::SystemTx& tx, UtcMicros now, int limit) {
   // Deleted by primary key: an expired item may have been written again since it was found.
   BH_TRY(

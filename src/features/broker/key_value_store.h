@@ -55,6 +55,8 @@ Status delete_item(sql::TenantTx& tx, const ItemName& name, std::optional<std::i
 // In order of key bytes; `after` is exclusive.
 Result<ItemPage> list_items(sql::TenantTx& tx, const InstallId& install, const std::string& name_space,
                             const std::string& prefix, const std::string& after, int limit, UtcMicros now);
+// Everything of an install that is gone.
+Status remove_items_of(sql::TenantTx& tx, const InstallId& install);
 // Removes at most `limit` expired items of all tenants. Returns how many.
 Result<std::int64_t> remove_expired_items(sql::SystemTx& tx, UtcMicros now, int limit);
 

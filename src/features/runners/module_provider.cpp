@@ -64,9 +64,7 @@ Task<Result<ModuleHandover>> ModuleProvider::verify_and_provide(ContentHash cont
                compiled.error().detail)
         : fail(std::move(compiled.error()));
   }
-  auto handover = co_await pool_.run([&] { return hand_over(compiled->bytes, identity); });
-  if (handover) keep(*handover);
-  co_return handover;
+  co_return co_await pool_.run([&] { return hand_over(compiled->bytes, identity); });
 }
 
 Task<Status> ModuleProvider::compile_and_store(ContentHash content_hash, std::string wasm) {

@@ -158,6 +158,12 @@ void RunnerChannel::ping() {
   send(std::move(frame));
 }
 
+void RunnerChannel::forget_modules() {
+  std::string frame;
+  protocol::append_signal(frame, protocol::FrameType::kForget, next_id_++);
+  send(std::move(frame));
+}
+
 void RunnerChannel::send(std::string bytes, process::UniqueFd fd) {
   if (!up_) return;
   if (auto sent = socket_.send(std::move(bytes), std::move(fd)); !sent) {

@@ -44,6 +44,8 @@ class RunnerChannel : public std::enable_shared_from_this<RunnerChannel> {
   void close();
   // Asks for a sign of life; `last_heard` is when the runner last said anything.
   void ping();
+  // Loaded modules don't count any more: the next call of each has its bundle verified again.
+  void forget_modules();
   SteadyTime last_heard() const { return last_heard_; }
 
  private:

@@ -91,6 +91,15 @@ RunnerSupervisor::~RunnerSupervisor() = default;
 
 Dispatcher& RunnerSupervisor::dispatcher(std::size_t core) { return *dispatchers_.at(core); }
 
+void RunnerSupervisor::forget_modules() {
+  // A runner has one module cache, so its channel of core 0 speaks for all.
+  asio::post(cores_.at(0).executor(), [this] {
+    for (const auto& channel : dispatchers_[0]->channels) {
+      if (channel && channel->is_up()) channel->forget_modules();
+    }
+  });
+}
+
 std::vector<pid_t> RunnerSupervisor::pids() const {
   std::vector<pid_t> up;
   for (const auto& slot : slots_) {

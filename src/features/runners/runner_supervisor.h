@@ -44,6 +44,8 @@ class RunnerSupervisor {
   // Ends the runners: what runs gets `grace`. Awaited on core 0.
   Task<> stop(Millis grace);
   Dispatcher& dispatcher(std::size_t core);
+  // After a change of trust: every runner drops what it has loaded. Any thread, after `start`.
+  void forget_modules();
   // Process ids of the runners that are up now, for /healthz and tests.
   std::vector<pid_t> pids() const;
 
