@@ -29,6 +29,21 @@ void add_rate_limit_headers(const Admission& admission, net::Response& response)
   response.headers.add("ratelimit", {text.data(), static_cast<std::size_t>(to - text.data())});
 }
 
+RequestOrigin origin_of(const RouteContext& context) {
+  return {.client = context.client,
+          .local_socket = context.local_socket,
+          .request_id = context.request_id,
+          .method = net::to_string(context.request.method),
+          .route = context.route,
+          .core = context.core};
+}
+
+// Our own code returns errors; this is a third-party border that leaks, or a bug. The caller learns nothing of it.
+net::Response handler_threw(const RouteContext& context, std::string_view what) {
+  log::error("handler_threw", {{"request_id", context.request_id}, {"route", context.route}, {"what", what}});
+  return net::problem(fail(ErrorCode::kInternal).error(), context.request_id);
+}
+
 Error rate_limited(const Admission& admission) {
   Error error = fail(ErrorCode::kRateLimited).error();
   error.retry_after_ms = admission.retry_after.count();
@@ -121,10 +136,23 @@ Task<net::Response> RouteService::handle(net::Request& request) {
       may_go_on = fail(std::move(params.error()));
     } else {
       context.params = std::move(*params);
-      if (!route.is_public()) may_go_on = co_await authenticate(context);
+      if (!route.is_public()) {
+        // Nearly all credentials are known; only the others are worth a coroutine.
+        Authenticator::Attempt attempt = authenticator_.attempt(context.request, origin_of(context));
+        may_go_on = attempt.outcome ? authenticate(context, std::move(*attempt.outcome))
+                                    : co_await look_up(context, std::move(attempt));
+      }
       if (may_go_on && route.admit == Admit::kBeforeHandler) may_go_on = context.admit();
     }
-    response = may_go_on ? co_await run_handler(route, context) : net::problem(may_go_on.error(), context.request_id);
+    std::string escaped;
+    try {
+      response = may_go_on ? co_await route.handler(context) : net::problem(may_go_on.error(), context.request_id);
+    } catch (const std::exception& problem) {
+      escaped = problem.what();
+    } catch (...) {
+      escaped = "not a std::exception";
+    }
+    if (!escaped.empty()) response = handler_threw(context, escaped);
   }
   finish(context, match, began, response);
   co_return response;
@@ -142,55 +170,23 @@ std::optional<net::Response> RouteService::answer_without_route(const net::Reque
   return response;
 }
 
-Task<Status> RouteService::authenticate(RouteContext& context) {
-  const RequestOrigin origin{.client = context.client,
-                             .local_socket = context.local_socket,
-                             .request_id = context.request_id,
-                             .method = net::to_string(context.request.method),
-                             .route = context.route,
-                             .core = context.core};
-  Authenticator::Attempt attempt = authenticator_.attempt(context.request, origin);
-  if (!attempt.outcome) co_return co_await look_up(context, attempt, origin);
-  if (!*attempt.outcome) {
-    Error& error = attempt.outcome->error();
-    if (admission_ != nullptr && error.code == ErrorCode::kInvalidCredential) {
-      admission_->note_refused_credential({context.client, context.local_socket});
-    }
-    co_return fail(std::move(error));
+Status RouteService::authenticate(RouteContext& context, Result<PrincipalPtr> known) {
+  if (known) {
+    context.principal = std::move(*known);
+    return {};
   }
-  context.principal = std::move(**attempt.outcome);
-  co_return Status{};
+  if (admission_ != nullptr && known.error().code == ErrorCode::kInvalidCredential) {
+    admission_->note_refused_credential({context.client, context.local_socket});
+  }
+  return fail(std::move(known.error()));
 }
 
-Task<Status> RouteService::look_up(RouteContext& context, Authenticator::Attempt attempt, RequestOrigin origin) {
-  const AdmissionClient client{context.client, context.local_socket};
+Task<Status> RouteService::look_up(RouteContext& context, Authenticator::Attempt attempt) {
   if (admission_ != nullptr) {
-    const Admission tries = admission_->may_try_credential(client);
+    const Admission tries = admission_->may_try_credential({context.client, context.local_socket});
     if (!tries.allowed) co_return fail(rate_limited(tries));
   }
-  auto found = co_await authenticator_.look_up(attempt, origin);
-  if (found) {
-    context.principal = std::move(*found);
-    co_return Status{};
-  }
-  if (admission_ != nullptr && found.error().code == ErrorCode::kInvalidCredential) {
-    admission_->note_refused_credential(client);
-  }
-  co_return fail(std::move(found.error()));
-}
-
-Task<net::Response> RouteService::run_handler(const Route& route, RouteContext& context) {
-  std::string escaped;
-  try {
-    co_return co_await route.handler(context);
-  } catch (const std::exception& problem) {
-    escaped = problem.what();
-  } catch (...) {
-    escaped = "not a std::exception";
-  }
-  // Our own code returns errors; this is a third-party border that leaks, or a bug. The caller learns nothing of it.
-  log::error("handler_threw", {{"request_id", context.request_id}, {"route", context.route}, {"what", escaped}});
-  co_return net::problem(fail(ErrorCode::kInternal).error(), context.request_id);
+  co_return authenticate(context, co_await authenticator_.look_up(attempt, origin_of(context)));
 }
 
 void RouteService::finish(const RouteContext& context, const RouteTable::Match& match, SteadyTime began,

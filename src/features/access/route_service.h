@@ -43,9 +43,9 @@ class RouteService final : public net::HttpService {
   // The answer, when the table alone can give it.
   std::optional<net::Response> answer_without_route(const net::Request& request, const RouteTable::Match& match,
                                                     const RouteContext& context) const;
-  Task<Status> authenticate(RouteContext& context);
-  Task<Status> look_up(RouteContext& context, Authenticator::Attempt attempt, RequestOrigin origin);
-  Task<net::Response> run_handler(const Route& route, RouteContext& context);
+  // What a credential that is known (good or bad) means for the request.
+  Status authenticate(RouteContext& context, Result<PrincipalPtr> known);
+  Task<Status> look_up(RouteContext& context, Authenticator::Attempt attempt);
   void finish(const RouteContext& context, const RouteTable::Match& match, SteadyTime began, net::Response& response);
   void write_access_log(const RouteContext& context, log::Level level, int status, Micros took) const;
 

@@ -57,6 +57,8 @@ class InstallDirectory {
   // By extension id or name. null when not installed or disabled. kStoreUnavailable when it can't be found out.
   virtual Task<Result<InstalledPtr>> find(TenantId tenant, std::string extension) = 0;
   virtual Task<Result<InstalledPtr>> find_install(InstallId install) = 0;
+  // `find` without waiting, as far as memory goes: nothing where the store has to be asked.
+  virtual std::optional<InstalledPtr> find_now(const TenantId& tenant, const std::string& extension) = 0;
   // Drops what is known of an extension's installs in a tenant (called by the service after each write, on all nodes).
   virtual void evict(TenantId tenant) = 0;
 };

@@ -72,7 +72,7 @@ void SqlInstallDirectory::listen(bus::Bus& bus, Core& core) {
                                  .lost = [this] { evict_all(); }});
 }
 
-std::optional<InstalledPtr> SqlInstallDirectory::kept(const TenantId& tenant, const std::string& extension) {
+std::optional<InstalledPtr> SqlInstallDirectory::find_now(const TenantId& tenant, const std::string& extension) {
   Shard& shard = shard_of(tenant);
   const SteadyTime now = clock_.steady_now();
   const std::scoped_lock lock(shard.mutex);
@@ -80,14 +80,12 @@ std::optional<InstalledPtr> SqlInstallDirectory::kept(const TenantId& tenant, co
   if (entries == shard.tenants.end()) return std::nullopt;
   const auto found = entries->second.by_name.find(extension);
   if (found == entries->second.by_name.end() || found->second.until <= now) return std::nullopt;
+  hits_.add();
   return found->second.installed;
 }
 
 Task<Result<InstalledPtr>> SqlInstallDirectory::find(TenantId tenant, std::string extension) {
-  if (auto found = kept(tenant, extension)) {
-    hits_.add();
-    co_return std::move(*found);
-  }
+  if (auto found = find_now(tenant, extension)) co_return std::move(*found);
   if (extension.size() > bundles::kMaxNameLength) co_return InstalledPtr();
   co_return co_await load_once(tenant, std::move(extension));
 }

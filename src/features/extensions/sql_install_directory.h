@@ -41,6 +41,7 @@ class SqlInstallDirectory final : public InstallDirectory {
 
   Task<Result<InstalledPtr>> find(TenantId tenant, std::string extension) override;
   Task<Result<InstalledPtr>> find_install(InstallId install) override;
+  std::optional<InstalledPtr> find_now(const TenantId& tenant, const std::string& extension) override;
   void evict(TenantId tenant) override;
   void evict_all();
 
@@ -69,7 +70,7 @@ class SqlInstallDirectory final : public InstallDirectory {
   static constexpr std::size_t kShards = 64;
 
   Shard& shard_of(const TenantId& tenant) { return shards_[std::hash<TenantId>{}(tenant) % kShards]; }
-  std::optional<InstalledPtr> kept(const TenantId& tenant, const std::string& extension);
+
   Task<Outcome> load_once(TenantId tenant, std::string extension);
   Task<Outcome> load(TenantId tenant, std::string extension);
   // True: the flight is over, with what it found kept if that is current or not worth another try.

@@ -1,7 +1,5 @@
 #include "features/gateway/endpoint_router.h"
 
-#include <algorithm>
-
 namespace bulkhead::gateway {
 namespace {
 
@@ -56,7 +54,7 @@ Result<EndpointMatch> match_endpoint(const extensions::RunnableVersion& version,
   for (const extensions::Endpoint& endpoint : version.endpoints) {
     auto rank = specificity(endpoint, segments);
     if (!rank) continue;
-    match.allowed.push_back(endpoint.method);
+    match.allowed.add(net::parse_method(endpoint.method));
     if (endpoint.method != wanted) continue;
     if (match.endpoint != nullptr && *rank <= best) continue;
     match.endpoint = &endpoint;
@@ -72,18 +70,20 @@ Result<EndpointMatch> match_endpoint(const extensions::RunnableVersion& version,
     }
   }
   if (!match.allowed.empty()) {
-    if (std::ranges::find(match.allowed, "GET") != match.allowed.end()) match.allowed.emplace_back("HEAD");
-    match.allowed.emplace_back("OPTIONS");
-    std::ranges::sort(match.allowed);
-    const auto repeated = std::ranges::unique(match.allowed);
-    match.allowed.erase(repeated.begin(), repeated.end());
+    if (match.allowed.contains(net::Method::kGet)) match.allowed.add(net::Method::kHead);
+    match.allowed.add(net::Method::kOptions);
   }
   return match;
 }
 
-std::string allow_header(const std::vector<std::string>& methods) {
+std::string MethodSet::to_string() const {
+  using enum net::Method;
   std::string text;
-  for (const std::string& method : methods) text += (text.empty() ? "" : ", ") + method;
+  for (const net::Method method : {kDelete, kGet, kHead, kOptions, kPatch, kPost, kPut}) {
+    if (!contains(method)) continue;
+    if (!text.empty()) text += ", ";
+    text += net::to_string(method);
+  }
   return text;
 }
 

@@ -61,7 +61,7 @@ TEST(EndpointRouter, TellsTheMethodsOfAPathThatExists) {
   const auto match = match_endpoint(v, net::Method::kPut, "/orders/7");
   ASSERT_TRUE(match.has_value());
   EXPECT_EQ(match->endpoint, nullptr);
-  EXPECT_EQ(allow_header(match->allowed), "DELETE, GET, HEAD, OPTIONS");
+  EXPECT_EQ(match->allowed.to_string(), "DELETE, GET, HEAD, OPTIONS");
   EXPECT_TRUE(match_endpoint(v, net::Method::kGet, "/nothing")->allowed.empty());
 }
 

@@ -81,54 +81,67 @@ GatewayService::GatewayService(Dependencies dependencies, metrics::Registry& reg
 
 GatewayService::~GatewayService() = default;
 
+// On the usual way nothing has to be waited for until the dispatch, so that a call costs few coroutines.
 Task<net::Response> GatewayService::handle(access::RouteContext& context) {
-  std::vector<std::string> allowed;
-  auto call = co_await check(context, allowed);
+  auto install = find_install_now(context);
+  if (!install) install = co_await find_install(context);
+  if (!*install) co_return refusal(install->error(), context);
+  MethodSet allowed;
+  auto call = check(context, std::move(**install), allowed);
   if (!call) {
     net::Response refused = refusal(call.error(), context);
-    if (!allowed.empty()) refused.headers.set("allow", allow_header(allowed));
+    if (!allowed.empty()) refused.headers.set("allow", allowed.to_string());
     co_return refused;
   }
   if (context.request.method == net::Method::kOptions) {
     net::Response options = net::Response::empty(204);
     add_protective_headers(options.headers);
-    options.headers.set("allow", allow_header(allowed));
+    options.headers.set("allow", allowed.to_string());
     co_return options;
   }
   Status ready;
   if (has_body(context.request.headers)) ready = co_await read_body(context, *call);
   if (ready) ready = context.admit();
   if (!ready) co_return refusal(ready.error(), context);
+  if (net::is_safe(context.request.method)) co_return (co_await run(context, *call)).response;
   co_return co_await call_once(context, *call);
 }
 
-Task<Result<GatewayService::Call>> GatewayService::check(access::RouteContext& context,
-                                                         std::vector<std::string>& allowed) {
-  auto resolved = co_await dependencies_.tenants.resolve(context);
-  if (!resolved) {
-    // An organization that does not exist has nothing installed.
-    const bool unknown = resolved.error().code == ErrorCode::kNotFound;
-    co_return unknown ? fail(ErrorCode::kExtensionNotAvailable) : fail(std::move(resolved.error()));
-  }
-  const TenantId tenant = *resolved;
-  BH_CO_TRY(auto install, co_await dependencies_.installs.find(tenant, context.param("extension")));
-  if (!install) co_return fail(ErrorCode::kExtensionNotAvailable);
+std::optional<Result<extensions::InstalledPtr>> GatewayService::find_install_now(const access::RouteContext& context) {
+  const auto tenant = access::TenantResolver::try_resolve(context);
+  if (!tenant) return std::nullopt;
+  if (!*tenant) return fail(tenant->error());
+  return dependencies_.installs.find_now(**tenant, context.param("extension"));
+}
 
+Task<Result<extensions::InstalledPtr>> GatewayService::find_install(access::RouteContext& context) {
+  const auto tenant = co_await dependencies_.tenants.resolve(context);
+  if (!tenant) {
+    // An organization that does not exist has nothing installed.
+    const bool unknown = tenant.error().code == ErrorCode::kNotFound;
+    co_return unknown ? fail(ErrorCode::kExtensionNotAvailable) : fail(tenant.error());
+  }
+  co_return co_await dependencies_.installs.find(*tenant, context.param("extension"));
+}
+
+Result<GatewayService::Call> GatewayService::check(access::RouteContext& context, extensions::InstalledPtr install,
+                                                   MethodSet& allowed) {
+  if (!install) return fail(ErrorCode::kExtensionNotAvailable);
   const extensions::RunnableVersion& version = install->version_for(context.principal->credential_id);
-  BH_CO_TRY(EndpointMatch match, match_endpoint(version, context.request.method, context.param("path")));
+  BH_TRY(EndpointMatch match, match_endpoint(version, context.request.method, context.param("path")));
   allowed = match.allowed;
-  if (match.allowed.empty()) co_return fail(endpoint_not_found());
+  if (allowed.empty()) return fail(endpoint_not_found());
   const bool is_options = context.request.method == net::Method::kOptions;
   if (match.endpoint == nullptr && !is_options) {
-    co_return fail(ErrorCode::kMethodNotAllowed, "This endpoint takes " + allow_header(match.allowed) + ".");
+    return fail(ErrorCode::kMethodNotAllowed, "This endpoint takes " + allowed.to_string() + ".");
   }
   const std::string_view permission = is_options ? "extension:read" : std::string_view(match.endpoint->permission);
-  BH_CO_TRY(const TenantScope scope, dependencies_.authorizer.authorize(context, permission, tenant));
+  BH_TRY(const TenantScope scope, dependencies_.authorizer.authorize(context, permission, install->tenant_id));
   Call call(scope);
   call.install = std::move(install);
   call.version = &version;
   call.match = std::move(match);
-  co_return call;
+  return call;
 }
 
 Task<Status> GatewayService::read_body(access::RouteContext& context, Call& call) {
@@ -151,7 +164,6 @@ Task<Status> GatewayService::read_body(access::RouteContext& context, Call& call
 }
 
 Task<net::Response> GatewayService::call_once(access::RouteContext& context, Call& call) {
-  if (net::is_safe(context.request.method)) co_return (co_await run(context, call)).response;
   BH_ASSERT(call.match.endpoint != nullptr);
   const auto key = guard::idempotency_key(context.request.headers);
   if (!key) co_return refusal(key.error(), context);

@@ -58,8 +58,12 @@ class GatewayService {
     Fate fate = Fate::kNeverStarted;
   };
 
-  Task<Result<Call>> check(access::RouteContext& context, std::vector<std::string>& allowed);
+  // The tenant's install that the call means, from memory; nothing where a store has to be asked.
+  std::optional<Result<extensions::InstalledPtr>> find_install_now(const access::RouteContext& context);
+  Task<Result<extensions::InstalledPtr>> find_install(access::RouteContext& context);
+  Result<Call> check(access::RouteContext& context, extensions::InstalledPtr install, MethodSet& allowed);
   Task<Status> read_body(access::RouteContext& context, Call& call);
+  // For unsafe methods: what the idempotency key says.
   Task<net::Response> call_once(access::RouteContext& context, Call& call);
   Task<Ran> run(access::RouteContext& context, Call& call);
   Task<std::expected<protocol::ExecuteResponse, runners::DispatchFailure>> dispatch_with_retries(
