@@ -6,6 +6,7 @@ baseline of x. A program of its own kind prints the figures itself, as lines of 
 
 import json
 import subprocess
+import sys
 
 from harness.paths import RELEASE, ROOT
 
@@ -22,6 +23,8 @@ def run(report, name):
         if line.startswith("{"):
             figure = json.loads(line)
             report.add(figure["metric"], figure["value"], figure["unit"], figure.get("baseline"), figure.get("ratio"))
+        else:
+            print(line, file=sys.stderr)
 
 
 def is_google_benchmark(program):
