@@ -286,7 +286,7 @@ Result<access::RouteTable> Platform::Parts::make_routes() {
   add(access::access_routes({*database, *organizations, *api_keys, *tenants, *authorizer, clock}));
   add(extensions::extension_routes(
       {*authorizer, *tenants, *extension_registry, *publisher, *installs, *trust, *uploads, *staging, *pool}));
-  add(executions::execution_routes({*database, *authorizer, *tenants, clock, draining}));
+  add(executions::execution_routes({*database, *execution_log, *authorizer, *tenants, clock, draining}));
   add(gateway::gateway_routes(*gateway));
   add(gateway::test_run_routes(*test_runs));
   return access::RouteTable::build(std::move(all));

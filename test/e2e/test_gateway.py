@@ -412,6 +412,14 @@ def test_every_call_has_exactly_one_row(any_platform, organization, guest):
         assert counts["executions"] == len(rows)
 
 
+def test_log_shows_what_has_just_been_answered(any_platform, organization, echo):
+    install = install_of(any_platform, organization, echo)
+    for _ in range(20):
+        answer = any_platform.ext(organization, echo, "GET", "/")
+        (row,) = any_platform.executions(organization, install, request_id=answer.headers["x-request-id"])
+        assert row["http_status"] == 200
+
+
 def test_log_is_paged_filtered_and_the_organizations_own(any_platform, organization, keys, guest):
     extension = guest("log", capabilities=["log.emit"])
     install = any_platform.install(extension, organization, "log.emit")

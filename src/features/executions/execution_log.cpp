@@ -58,6 +58,7 @@ void CoreLog::finish(Execution execution) {
     log::error("execution_journal_append_failed", appended.error(), {{"request_id", execution.start.request_id}});
   }
   finished_.push_back(std::move(execution));
+  finished_count_.store(finished_count_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
 Task<bool> CoreLog::flush_once() {
@@ -78,6 +79,7 @@ Task<bool> CoreLog::flush_once() {
   }
   metrics_.recorded.add(static_cast<std::uint64_t>(*written));
   for (const Execution& execution : *shared) journal_->settled(execution.start.id);
+  recorded_count_.store(recorded_count_.load(std::memory_order_relaxed) + count, std::memory_order_release);
   co_return true;
 }
 
@@ -155,6 +157,19 @@ void ExecutionLog::start(Cores& cores) {
       --running_;
     });
   }
+}
+
+Task<> ExecutionLog::catch_up(Millis patience) const {
+  std::vector<std::uint64_t> wanted;
+  for (const auto& core : cores_) wanted.push_back(core->finished_count());
+  const auto behind = [&] {
+    for (std::size_t core = 0; core < cores_.size(); ++core) {
+      if (cores_[core]->recorded_count() < wanted[core]) return true;
+    }
+    return false;
+  };
+  const auto give_up = std::chrono::steady_clock::now() + patience;
+  while (behind() && std::chrono::steady_clock::now() < give_up) co_await sleep_for(Millis(10));
 }
 
 Task<> ExecutionLog::stop(Millis grace) {

@@ -51,6 +51,9 @@ class CoreLog {
   // Before the answer. Never fails for want of space: begin kept it back.
   void finish(Execution execution);
   std::size_t waiting() const { return finished_.size(); }
+  // Any thread: how many executions have finished since the start, and how many of them SQL has.
+  std::uint64_t finished_count() const { return finished_count_.load(std::memory_order_acquire); }
+  std::uint64_t recorded_count() const { return recorded_count_.load(std::memory_order_acquire); }
 
   // The flusher; runs until `stop`, then writes what is left once more and returns.
   Task<> run();
@@ -66,6 +69,8 @@ class CoreLog {
   ExecutionLogMetrics& metrics_;
   std::unique_ptr<Journal> journal_;
   std::deque<Execution> finished_;
+  std::atomic<std::uint64_t> finished_count_ = 0;  // written on this core only
+  std::atomic<std::uint64_t> recorded_count_ = 0;
   // The last write failed, perhaps after it had been committed.
   Offered offered_ = Offered::kOnce;
   std::atomic<bool> stopping_ = false;  // set by the composition root from another thread
@@ -79,6 +84,9 @@ class ExecutionLog {
   CoreLog& at(std::size_t core) { return *cores_.at(core); }
   // Starts the flushers; call after Cores::start.
   void start(Cores& cores);
+  // Returns once SQL has all that this node has finished so far, or after `patience`: whoever reads the log then sees
+  // the calls that were answered before. On any core.
+  Task<> catch_up(Millis patience) const;
   // Awaits the last flush of every core, at most `grace`. What is left is replayed at the next start.
   Task<> stop(Millis grace);
 

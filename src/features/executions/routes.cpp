@@ -10,6 +10,8 @@ namespace bulkhead::executions {
 namespace {
 
 constexpr int kMaxLimit = 500;
+// Calls are recorded in batches, a tenth of a second behind.
+constexpr Millis kPatience{500};
 
 // What every one of these routes needs: the tenant's scope and the install's id.
 struct Asked {
@@ -82,6 +84,7 @@ Task<Result<Asked>> ExecutionRoutes::parse(access::RouteContext& context) {
   if (!install) co_return fail(ErrorCode::kNotFound, "There is no such install.");
   auto query = net::parse_query(context.request.query());
   if (!query) co_return fail(ErrorCode::kBadRequest, "The query has a malformed escape.");
+  co_await dependencies_.log.catch_up(kPatience);
   co_return Asked{scope, *install, std::move(*query)};
 }
 

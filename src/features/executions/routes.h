@@ -7,12 +7,14 @@
 #include "features/access/authorizer.h"
 #include "features/access/route.h"
 #include "features/access/tenant_resolver.h"
+#include "features/executions/execution_log.h"
 #include "platform/sql/database.h"
 
 namespace bulkhead::executions {
 
 struct RouteDependencies {
   sql::Database& database;
+  const ExecutionLog& log;
   access::Authorizer& authorizer;
   access::TenantResolver& tenants;
   const Clock& clock;
