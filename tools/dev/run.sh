@@ -69,6 +69,8 @@ dev_run() {
     shift
   done
   BH_RUN=${BULKHEAD_RUN_DIR:-$BH_ROOT/build/run}
+  # The server takes every BULKHEAD_… variable for a setting; these are ./dev's own.
+  unset BULKHEAD_RUN_DIR BULKHEAD_RUN_LISTEN BULKHEAD_CACHE
   require_setup system python node
   dev_build bulkhead
   mkdir -p "$BH_RUN"
@@ -100,6 +102,7 @@ make_identity() {
 start_platform() {
   local address pid
   [ -s "$BH_RUN/admin.token" ] || (umask 077 && head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n' >"$BH_RUN/admin.token")
+  : >"$BH_RUN/serve.log" # before the start, or the last run's address could be read from it
   PLATFORM_API_ADMIN_TOKEN=$(cat "$BH_RUN/admin.token") "$bulkhead" serve --data-dir "$BH_RUN/data" --listen "$listen" \
     >"$BH_RUN/serve.log" 2>&1 &
   pid=$!
