@@ -8,7 +8,8 @@
 namespace bulkhead {
 namespace {
 
-// Fetched once: OpenSSL 3 looks an implicitly named digest up again at every use, which costs more than a short message.
+// Fetched once: OpenSSL 3 looks an implicitly named digest up again at every use, which costs more than a short
+// message.
 const EVP_MD* digest_method() {
   static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   BH_ASSERT(method != nullptr);

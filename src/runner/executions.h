@@ -30,7 +30,7 @@ struct ExecutionCounts {
 class Executions final : public sandbox::HostCalls {
  public:
   Executions(Deadlines& deadlines, ModuleCache& modules, const ExecutionLimits& limits, const Clock& clock);
-  ~Executions();
+  ~Executions() override;
 
   // The call's answer goes to its origin, at the earliest before this returns (refusals). Then call run_turn.
   void submit(std::unique_ptr<Call> call);

@@ -165,8 +165,7 @@ Result<std::int64_t> record_executions(sql::SystemTx& tx, std::span<const Execut
     values.reserve(chunk.size() * kColumns);
     for (const Execution& execution : chunk) append_row(values, execution);
     const bool is_full = chunk.size() == kRowsPerStatement && offered == Offered::kOnce;
-    BH_TRY(const sql::Rows rows,
-           tx.query(is_full ? full_statement : insert_statement(chunk.size(), offered), values));
+    BH_TRY(const sql::Rows rows, tx.query(is_full ? full_statement : insert_statement(chunk.size(), offered), values));
 
     std::unordered_set<std::string> fresh;
     for (const sql::Row& row : rows) fresh.insert(row.text(0));

@@ -27,14 +27,14 @@ process::ChannelLimits channel_limits() { return {.queued = 256_MiB, .waiting_fd
 
 }  // namespace
 
-RunnerChannel::RunnerChannel(Executor executor, process::UniqueFd socket, ChannelServices services)
+RunnerChannel::RunnerChannel(const Executor& executor, process::UniqueFd socket, ChannelServices services)
     : executor_(executor),
       socket_(executor, std::move(socket), channel_limits()),
       services_(services),
       last_heard_(services.clock.steady_now()) {}
 
 void RunnerChannel::spawn(Task<> work) {
-  asio::co_spawn(executor_, std::move(work), [](std::exception_ptr escaped) {
+  asio::co_spawn(executor_, std::move(work), [](const std::exception_ptr& escaped) {
     if (escaped) std::terminate();
   });
 }

@@ -32,7 +32,7 @@ class RunnerChannel : public std::enable_shared_from_this<RunnerChannel> {
  public:
   using Outcome = std::expected<protocol::ExecuteResponse, DispatchFailure>;
 
-  RunnerChannel(Executor executor, process::UniqueFd socket, ChannelServices services);
+  RunnerChannel(const Executor& executor, process::UniqueFd socket, ChannelServices services);
 
   // Serves the runner until the channel breaks or is closed. Run once, detached.
   Task<> run();

@@ -95,6 +95,7 @@ T wait(Task<T> task) {
 }
 
 // Names the instances of a parameterised suite.
+// NOLINTNEXTLINE(readability-identifier-naming): it is used like a function
 inline constexpr auto test_engine_name = [](const auto& info) { return to_string(info.param); };
 
 }  // namespace bulkhead::sql
