@@ -1,4 +1,4 @@
-"""The platform under test: `bulkhead serve` with its runner on the server core, and what is published in it."""
+"""The platform under test: `bulkhead serve` with its runner, and what is published in it."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from harness.paths import BULKHEAD, GUESTS, ROOT
-from harness.servers import Server, free_port
+from harness.servers import SERVER_CORE, Server, free_port
 
 ONE_CORE = {"server.cores": 1}
 NO_RATES = {"limits.rate_limits": "false"}
@@ -25,12 +25,13 @@ def clean_environment():
 class Platform:
     """`with Platform(settings) as platform:` runs it in a temporary folder; `restart()` keeps the data."""
 
-    def __init__(self, settings=None):
+    def __init__(self, settings=None, core=SERVER_CORE):
         self.folder = tempfile.TemporaryDirectory(prefix="bulkhead-bench-")
         self.path = Path(self.folder.name)
         self.data = self.path / "data"
         self.log = self.path / "serve.log"
         self.settings = dict(settings or {})
+        self.core = core  # None: all of them
         self.admin_token = secrets.token_urlsafe(32)
         self.signing_key = self.path / "signing.key"
         self.port = free_port()
@@ -57,7 +58,8 @@ class Platform:
             command += ["--set", f"{name}={value}"]
         begun = time.monotonic()
         with self.log.open("wb") as log:
-            self.server = Server(command, log, {**clean_environment(), "PLATFORM_API_ADMIN_TOKEN": self.admin_token})
+            environment = {**clean_environment(), "PLATFORM_API_ADMIN_TOKEN": self.admin_token}
+            self.server = Server(command, log, environment, self.core)
         while b'"event":"ready"' not in self.log.read_bytes():
             if self.server.process.poll() is not None or time.monotonic() - begun > READY_WITHIN:
                 raise RuntimeError(f"the platform did not start:\n{self.log.read_text(errors='replace')}")

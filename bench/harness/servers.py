@@ -55,11 +55,13 @@ def family(root):
 
 
 class Server:
-    """Started on the server core; `with Server([...]) as server:` ends it and its children."""
+    """On the server core, or on all with core=None. `with Server([...]) as server:` ends it and its children."""
 
     def __init__(self, command, log=subprocess.DEVNULL, environment=None, core=SERVER_CORE):
-        pinned = ["taskset", "-c", str(core), *map(str, command)]
-        self.process = subprocess.Popen(pinned, stdout=log, stderr=log, env=environment, start_new_session=True)
+        pinned = [] if core is None else ["taskset", "-c", str(core)]
+        self.process = subprocess.Popen(
+            [*pinned, *map(str, command)], stdout=log, stderr=log, env=environment, start_new_session=True
+        )
 
     def __enter__(self):
         return self

@@ -3,13 +3,13 @@ bundle; the compile was done at publish, and the server was restarted since."""
 
 from harness.figures import median, percentile
 from harness.guests import body, module
-from harness.platform import NO_RATES, ONE_CORE, Platform
+from harness.platform import NO_RATES, Platform
 
 SIZES = {"64 KiB": (64 << 10, 100), "10 MB": (10_000_000, 12)}
 
 
 def run(report):
-    with Platform({**ONE_CORE, **NO_RATES}) as platform:
+    with Platform(NO_RATES, core=None) as platform:
         names = {}
         for label, (size, count) in SIZES.items():
             slug = label.lower().replace(" ", "-")

@@ -12,7 +12,7 @@ SIZE = 10_000_000
 
 def run(report):
     seconds, compiles = [], []
-    with Platform(NO_RATES) as platform:
+    with Platform(NO_RATES, core=None) as platform:
         for number in range(ROUNDS):
             bundle = platform.bundle(f"com.example.large-{number}", module(number, SIZE))
             compiled = platform.metrics()["compile_duration_seconds_sum"]
