@@ -245,7 +245,7 @@ TEST(Frames, PeekWaitsForAHeaderAndRefusesBadOnes) {
   EXPECT_FALSE(*peek_frame(std::string_view(out).substr(0, kFrameHeaderSize - 1)));
   EXPECT_TRUE(*peek_frame(out));
   std::string bad = out;
-  bad[4] = 8;
+  bad[4] = 9;
   EXPECT_FALSE(peek_frame(bad)) << "unknown type";
   bad = out;
   bad[0] = 8;

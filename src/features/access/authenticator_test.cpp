@@ -162,7 +162,8 @@ TEST_P(AuthenticatorTest, ALookUpThatBeganBeforeARevocationIsDoneAgain) {
   std::optional<Result<PrincipalPtr>> outcome;
   const auto look_up = [&]() -> Task<> { outcome.emplace(co_await room_.authenticator.look_up(attempt, {})); };
   asio::co_spawn(context, look_up(), [](std::exception_ptr escaped) { EXPECT_FALSE(escaped); });
-  context.poll();
+  // Exactly the step that asks the store: what it answers waits until after the revocation.
+  ASSERT_EQ(context.poll_one(), 1U);
   ASSERT_TRUE(sql::wait(room_.api_keys.revoke({"t", "", ""}, scope_, issued.record.id)));
   context.run();
   ASSERT_TRUE(outcome);
