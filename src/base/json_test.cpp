@@ -28,15 +28,15 @@ TEST(Json, CanonicalTextDoesNotDependOnOrderOrSpace) {
 TEST(JsonReader, CollectsEveryProblemAndNamesTheNearestField) {
   const auto value = parse_json(R"({"nmae":"x","size":"big","a/b":1})");
   std::vector<FieldError> problems;
-  JsonReader reader(*value, problems, "/root");
+  JsonReader reader(*value, problems, "/outer");
   reader.required_string("name");
   reader.optional_integer("size", 0, 10);
   reader.refuse_unknown();
   ASSERT_EQ(problems.size(), 4U);
-  EXPECT_EQ(problems[0], (FieldError{"/root/name", "is required"}));
-  EXPECT_EQ(problems[1].pointer, "/root/size");
+  EXPECT_EQ(problems[0], (FieldError{"/outer/name", "is required"}));
+  EXPECT_EQ(problems[1].pointer, "/outer/size");
   EXPECT_EQ(problems[2].message, "is not a known field; did you mean \"name\"?");
-  EXPECT_EQ(problems[3].pointer, "/root/a~1b");
+  EXPECT_EQ(problems[3].pointer, "/outer/a~1b");
 }
 
 }  // namespace

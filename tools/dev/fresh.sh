@@ -2,7 +2,10 @@
 # python3, git or compiler) that ./dev brings all that it needs. Default command: run --once. Needs root, 12 GB of disk and,
 # on 2 cores, about half an hour.
 
-fresh_mirror() { echo "${BULKHEAD_DEBIAN_MIRROR:-http://deb.debian.org/debian}"; }
+fresh_mirror() {
+  # The mirror that this machine's apt uses, unless one is named.
+  echo "${BULKHEAD_DEBIAN_MIRROR:-$(apt-cache policy | sed -n 's/.* \(http[^ ]*\) bookworm\/main .*/\1/p' | head -n 1)}"
+}
 
 # How this machine reaches the network (names, proxies, certificate authorities, settings of package clients) is not part
 # of the promise, so the fresh one gets the same.
