@@ -1,8 +1,9 @@
 #include "features/broker/broker.h"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 
+#include "features/broker/key_value_store.h"
 #include "features/broker/storage_calls.h"
 #include "platform/async/cores.h"
 #include "platform/observe/log.h"
@@ -10,33 +11,23 @@
 namespace bulkhead::broker {
 namespace {
 
-using Function = Task<protocol::HostResult> (*)(CallContext, json::value);
-
-struct HostFunction {
-  std::string_view name;
-  std::string_view capability;
-  Function function;
-};
-
-constexpr std::array kFunctions = {
-    HostFunction{"storage.get", "storage.kv", storage_get},
-    HostFunction{"storage.put", "storage.kv", storage_put},
-    HostFunction{"storage.set", "storage.kv", storage_put},
-    HostFunction{"storage.delete", "storage.kv", storage_delete},
-    HostFunction{"storage.list", "storage.kv", storage_list},
-    HostFunction{"storage.bulk_put", "storage.kv", storage_bulk_put},
-};
-
 constexpr Millis kExpiryInterval{60'000};
 constexpr int kExpiryLimit = 500;
 
 }  // namespace
 
-Broker::Broker(sql::Database& database, const Clock& clock, metrics::Registry& registry)
+Broker::Broker(sql::Database& database, const Clock& clock, metrics::Registry& registry, HostFunctions functions)
     : database_(database),
       clock_(clock),
       served_(registry.counter("broker_host_calls_total", "Host calls served.")),
       denied_(registry.counter("broker_host_calls_denied_total", "Host calls refused for want of a handle or grant.")) {
+  HostFunctions storage = storage_functions(database, clock);
+  std::ranges::move(storage, std::back_inserter(functions));
+  for (HostFunction& function : functions) {
+    std::string name = function.name;
+    [[maybe_unused]] const bool added = functions_.emplace(std::move(name), std::move(function)).second;
+    BH_ASSERT(added);
+  }
 }
 
 Task<protocol::HostResult> Broker::call(ExecutionTable& executions, protocol::HostCall call) {
@@ -45,16 +36,17 @@ Task<protocol::HostResult> Broker::call(ExecutionTable& executions, protocol::Ho
     denied_.add();
     co_return host_error(protocol::HostCode::kDenied, "no_execution", "The execution is over or was never registered.");
   }
-  const auto* function = std::ranges::find(kFunctions, call.name, &HostFunction::name);
-  if (function == kFunctions.end()) {
+  const auto found = functions_.find(call.name);
+  if (found == functions_.end()) {
     denied_.add();
     // A denial like any other, so that a guest made for a later server goes on without what this one lacks.
     co_return host_error(protocol::HostCode::kDenied, "not_available", "This server does not serve " + call.name + ".");
   }
-  if (!live->install->may(function->capability)) {
+  const HostFunction& function = found->second;
+  if (!live->install->may(function.capability)) {
     denied_.add();
     co_return host_error(protocol::HostCode::kDenied, "capability_denied",
-                         std::string(function->capability) + " is not granted to this install.");
+                         function.capability + " is not granted to this install.");
   }
   if (++live->host_calls > live->install->limits.host_calls) {
     denied_.add();
@@ -63,9 +55,7 @@ Task<protocol::HostResult> Broker::call(ExecutionTable& executions, protocol::Ho
   auto request = parse_json(call.request_json.empty() ? std::string_view("{}") : call.request_json);
   if (!request) co_return host_error(protocol::HostCode::kInvalid, "invalid_json", request.error().message);
   served_.add();
-  co_return co_await function->function(
-      CallContext{.database = database_, .clock = clock_, .scope = live->scope, .install = live->install},
-      std::move(*request));
+  co_return co_await function.handler(HostCallContext{call.handle, live}, std::move(*request));
 }
 
 Task<> Broker::forget_install(TenantId tenant, InstallId install) {

@@ -1,26 +1,26 @@
 // Broker: the only door from a runner to data (architecture.md, Processes). Every host call names an execution handle;
 // the broker derives tenant, install, grants and deadline from it, checks the capability and serves the call.
 //
-// A denial is an answer (code −1 and a reason), never an error of the channel. New host calls are rows of the table in
-// broker.cpp: name, capability, function. Runs on the core of the channel that carried the call; stateless but for its
-// references, so all cores may share one Broker.
+// A denial is an answer (code −1 and a reason), never an error of the channel. What can be called are HostFunctions
+// that the rooms offer; storage.* is this room's own. Runs on the core of the channel that carried the call; constant
+// once made, so all cores share one Broker.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <string>
-#include <string_view>
 
 #include "base/time.h"
-#include "features/broker/execution_table.h"
-#include "platform/async/task.h"
+#include "features/broker/host_function.h"
 #include "platform/observe/metrics.h"
 #include "platform/sql/database.h"
-#include "protocol/frames.h"
 
 namespace bulkhead::broker {
 
 class Broker {
  public:
-  Broker(sql::Database& database, const Clock& clock, metrics::Registry& registry);
+  // `functions`: of the other rooms. A name offered twice is a mistake of the program.
+  Broker(sql::Database& database, const Clock& clock, metrics::Registry& registry, HostFunctions functions = {});
 
   Task<protocol::HostResult> call(ExecutionTable& executions, protocol::HostCall call);
   // Removes what an uninstalled install had stored.
@@ -33,6 +33,7 @@ class Broker {
   const Clock& clock_;
   metrics::Counter& served_;
   metrics::Counter& denied_;
+  std::map<std::string, HostFunction, std::less<>> functions_;
 };
 
 }  // namespace bulkhead::broker

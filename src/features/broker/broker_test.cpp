@@ -25,7 +25,7 @@ class BrokerTest : public testing::TestWithParam<sql::Engine> {
     return installed;
   }
   ExecutionHandle begin(const extensions::InstalledPtr& installed) {
-    return table_.mint(installed, clock_.steady_now() + Millis(5'000));
+    return table_.mint(installed, clock_.steady_now() + Millis(5'000), {});
   }
   protocol::HostResult call(const ExecutionHandle& handle, std::string name, std::string request) {
     return sql::wait(broker_.call(table_, {handle, std::move(name), std::move(request)}));

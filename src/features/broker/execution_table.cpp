@@ -4,14 +4,19 @@
 
 namespace bulkhead::broker {
 
-ExecutionHandle ExecutionTable::mint(extensions::InstalledPtr install, SteadyTime deadline) {
+ExecutionHandle ExecutionTable::mint(extensions::InstalledPtr install, SteadyTime deadline,
+                                     const protocol::ExecuteContext& context) {
   if (live_.size() >= next_expiry_at_) {
     expire();
     next_expiry_at_ = std::max<std::size_t>(1024, live_.size() * 2);
   }
   const ExecutionHandle handle = ExecutionHandle::random(random_);
   const TenantScope scope(install->tenant_id);
-  live_.emplace(handle, std::make_shared<LiveExecution>(LiveExecution{scope, std::move(install), deadline}));
+  live_.emplace(handle, std::make_shared<LiveExecution>(LiveExecution{.scope = scope,
+                                                                      .install = std::move(install),
+                                                                      .deadline = deadline,
+                                                                      .request_id = context.request_id,
+                                                                      .trace_parent = context.trace_parent}));
   return handle;
 }
 
@@ -23,6 +28,11 @@ LivePtr ExecutionTable::find(const ExecutionHandle& handle) {
     return nullptr;
   }
   return found->second;
+}
+
+LivePtr ExecutionTable::end(const ExecutionHandle& handle) {
+  auto node = live_.extract(handle);
+  return node ? std::move(node.mapped()) : nullptr;
 }
 
 void ExecutionTable::expire() {

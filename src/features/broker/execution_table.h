@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <unordered_map>
 
 #include "base/ids.h"
@@ -21,7 +22,10 @@ struct LiveExecution {
   TenantScope scope;
   extensions::InstalledPtr install;  // grants and limits as they were when the execution began
   SteadyTime deadline;
+  std::string request_id;
+  std::string trace_parent;  // W3C, or empty
   std::uint32_t host_calls = 0;
+  std::uint64_t egress_bytes = 0;  // sent and received by http.fetch
 };
 using LivePtr = std::shared_ptr<LiveExecution>;
 
@@ -29,10 +33,12 @@ class ExecutionTable {
  public:
   ExecutionTable(const Clock& clock, Random& random) : clock_(clock), random_(random) {}
 
-  ExecutionHandle mint(extensions::InstalledPtr install, SteadyTime deadline);
+  // Of `context` only what tells one call from another is taken: request id and trace.
+  ExecutionHandle mint(extensions::InstalledPtr install, SteadyTime deadline, const protocol::ExecuteContext& context);
   // null for a handle that is unknown, ended or past its deadline.
   LivePtr find(const ExecutionHandle& handle);
-  void end(const ExecutionHandle& handle) { live_.erase(handle); }
+  // What the execution used, for its log; null when its handle died before.
+  LivePtr end(const ExecutionHandle& handle);
   std::size_t size() const { return live_.size(); }
   // Forgets what is past its deadline: handles opened for outside callers have nobody who ends them.
   void expire();

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/utf8.h"
+#include "features/broker/key_value_store.h"
 
 namespace bulkhead::broker {
 namespace {
@@ -11,32 +12,6 @@ using protocol::HostCode;
 using protocol::HostResult;
 
 constexpr std::int64_t kMaxTtlSeconds = 10LL * 365 * 24 * 3600;
-
-HostResult ok(const json::value& response) { return {HostCode::kOk, json::serialize(response)}; }
-
-HostCode code_of(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kNotFound:
-      return HostCode::kNotFound;
-    case ErrorCode::kConflict:
-    case ErrorCode::kAlreadyExists:
-      return HostCode::kConflict;
-    case ErrorCode::kPayloadTooLarge:
-      return HostCode::kTooLarge;
-    case ErrorCode::kBadRequest:
-    case ErrorCode::kUnprocessable:
-      return HostCode::kInvalid;
-    case ErrorCode::kDeadlineExceeded:
-      return HostCode::kTimeout;
-    default:
-      return HostCode::kInternal;
-  }
-}
-
-HostResult from_error(const Error& error) {
-  return host_error(code_of(error.code), error.wire_code(),
-                    error.message.empty() ? error_info(error.code).title : std::string_view(error.message));
-}
 
 bool is_storable_name(const std::string& name, std::size_t most) {
   return name.size() <= most && is_valid_utf8(name) && name.find('\0') == std::string::npos &&
@@ -81,20 +56,22 @@ Result<std::string> value_text(const json::value& value) {
   return text;
 }
 
-}  // namespace
-
-HostResult host_error(HostCode code, std::string_view name, std::string_view message) {
-  return {code, json::serialize(json::value{{"error", {{"code", name}, {"message", message}}}})};
-}
+// What the functions use. Copied into each call's coroutine.
+struct CallContext {
+  sql::Database& database;
+  const Clock& clock;
+  TenantScope scope;
+  InstallId install;
+};
 
 Task<HostResult> storage_get(CallContext context, json::value request) {
   StorageRequest storage(request);
-  ItemName name{context.install->install_id, storage.name_space, storage.key()};
+  ItemName name{context.install, storage.name_space, storage.key()};
   if (!storage.valid()) co_return storage.refusal();
   const UtcMicros now = context.clock.now();
   const auto item =
       co_await context.database.read(context.scope, [name, now](sql::TenantTx& tx) { return get_item(tx, name, now); });
-  if (!item) co_return from_error(item.error());
+  if (!item) co_return host_error(item.error());
   // The stored text is JSON already; parsing it only to write it again would be waste.
   co_return HostResult{HostCode::kOk,
                        "{\"value\":" + item->value_json + ",\"version\":" + std::to_string(item->version) + "}"};
@@ -110,27 +87,28 @@ Task<HostResult> storage_put(CallContext context, json::value request) {
   const auto ttl = storage.reader.optional_integer("ttl_seconds", 1, kMaxTtlSeconds);
   if (!storage.valid()) co_return storage.refusal();
   auto text = value_text(*value);
-  if (!text) co_return from_error(text.error());
+  if (!text) co_return host_error(text.error());
   write.value_json = std::move(*text);
   const UtcMicros now = context.clock.now();
   if (ttl) write.expires_at = now + std::chrono::seconds(*ttl);
   const auto version = co_await context.database.write(
-      context.scope, [install = context.install->install_id, name_space = storage.name_space, write,
-                      now](sql::TenantTx& tx) { return put_item(tx, install, name_space, write, now); });
-  if (!version) co_return from_error(version.error());
-  co_return ok({{"version", *version}});
+      context.scope, [install = context.install, name_space = storage.name_space, write, now](sql::TenantTx& tx) {
+        return put_item(tx, install, name_space, write, now);
+      });
+  if (!version) co_return host_error(version.error());
+  co_return host_answer({{"version", *version}});
 }
 
 Task<HostResult> storage_delete(CallContext context, json::value request) {
   StorageRequest storage(request);
-  ItemName name{context.install->install_id, storage.name_space, storage.key()};
+  ItemName name{context.install, storage.name_space, storage.key()};
   const auto if_version = storage.reader.optional_integer("if_version", 1, INT64_MAX);
   if (!storage.valid()) co_return storage.refusal();
   const UtcMicros now = context.clock.now();
   const auto removed = co_await context.database.write(
       context.scope, [name, if_version, now](sql::TenantTx& tx) { return delete_item(tx, name, if_version, now); });
-  if (!removed) co_return from_error(removed.error());
-  co_return ok(json::object());
+  if (!removed) co_return host_error(removed.error());
+  co_return host_answer(json::object());
 }
 
 Task<HostResult> storage_list(CallContext context, json::value request) {
@@ -145,14 +123,15 @@ Task<HostResult> storage_list(CallContext context, json::value request) {
   const UtcMicros now = context.clock.now();
   const auto page = co_await context.database.read(
       context.scope,
-      [install = context.install->install_id, name_space = storage.name_space, prefix, after, limit,
-       now](sql::TenantTx& tx) { return list_items(tx, install, name_space, prefix, *after, limit, now); });
-  if (!page) co_return from_error(page.error());
+      [install = context.install, name_space = storage.name_space, prefix, after, limit, now](sql::TenantTx& tx) {
+        return list_items(tx, install, name_space, prefix, *after, limit, now);
+      });
+  if (!page) co_return host_error(page.error());
   json::array items;
   for (const auto& item : page->items) items.push_back({{"key", item.key}, {"version", item.version}});
   json::object response{{"items", std::move(items)}};
   if (page->more) response["cursor"] = base64url_encode(page->items.back().key);
-  co_return ok(response);
+  co_return host_answer(response);
 }
 
 Task<HostResult> storage_bulk_put(CallContext context, json::value request) {
@@ -175,7 +154,7 @@ Task<HostResult> storage_bulk_put(CallContext context, json::value request) {
       }
       item.refuse_unknown();
       auto text = value_text(*value);
-      if (!text) co_return from_error(text.error());
+      if (!text) co_return host_error(text.error());
       total += text->size();
       write.value_json = std::move(*text);
       writes.push_back(std::move(write));
@@ -187,7 +166,7 @@ Task<HostResult> storage_bulk_put(CallContext context, json::value request) {
   const UtcMicros now = context.clock.now();
   const auto versions = co_await context.database.write(
       context.scope,
-      [install = context.install->install_id, name_space = storage.name_space, writes,
+      [install = context.install, name_space = storage.name_space, writes,
        now](sql::TenantTx& tx) -> Result<std::vector<std::int64_t>> {
         std::vector<std::int64_t> numbers;
         for (const ItemWrite& write : writes) {
@@ -196,10 +175,25 @@ Task<HostResult> storage_bulk_put(CallContext context, json::value request) {
         }
         return numbers;
       });
-  if (!versions) co_return from_error(versions.error());
+  if (!versions) co_return host_error(versions.error());
   json::array numbers;
   for (const std::int64_t version : *versions) numbers.emplace_back(version);
-  co_return ok({{"versions", std::move(numbers)}});
+  co_return host_answer({{"versions", std::move(numbers)}});
+}
+
+}  // namespace
+
+HostFunctions storage_functions(sql::Database& database, const Clock& clock) {
+  using Function = Task<HostResult> (*)(CallContext, json::value);
+  const auto function = [&database, &clock](std::string name, Function serve) {
+    return HostFunction{
+        std::move(name), "storage.kv", [&database, &clock, serve](HostCallContext context, json::value request) {
+          return serve({database, clock, context.scope(), context.install().install_id}, std::move(request));
+        }};
+  };
+  return {function("storage.get", storage_get),   function("storage.put", storage_put),
+          function("storage.set", storage_put),   function("storage.delete", storage_delete),
+          function("storage.list", storage_list), function("storage.bulk_put", storage_bulk_put)};
 }
 
 }  // namespace bulkhead::broker

@@ -239,7 +239,8 @@ Task<> RunnerChannel::serve_open(std::uint64_t id, protocol::ExecuteContext cont
                       ((*install)->current->content_hash == context.content_hash ||
                        ((*install)->rollout && (*install)->rollout->content_hash == context.content_hash));
   if (agrees) {
-    const ExecutionHandle handle = services_.executions.mint(*install, services_.clock.steady_now() + kOpenedLifetime);
+    const ExecutionHandle handle =
+        services_.executions.mint(*install, services_.clock.steady_now() + kOpenedLifetime, context);
     result.response_json.assign(reinterpret_cast<const char*>(handle.bytes().data()), handle.bytes().size());
   } else {
     result = {protocol::HostCode::kDenied, R"({"error":{"code":"no_execution","message":"No such install."}})"};

@@ -49,9 +49,10 @@ class RunnerSupervisor::CoreDispatcher final : public Dispatcher {
           fail(ErrorCode::kRunnerUnavailable, "The runner is being started; retry in a moment.").error(), false});
     }
     const Millis give_up = request.limits.timeout + slack_;
-    request.handle = executions_.mint(std::move(install), clock_.steady_now() + give_up);
+    request.handle = executions_.mint(std::move(install), clock_.steady_now() + give_up, request.context);
     auto outcome = co_await channel->execute(request, give_up);
-    executions_.end(request.handle);
+    const broker::LivePtr used = executions_.end(request.handle);
+    if (outcome && used) outcome->usage.egress_bytes = used->egress_bytes;  // the runner's word does not count
     co_return outcome;
   }
 
