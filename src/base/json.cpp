@@ -10,20 +10,6 @@ namespace {
 
 constexpr std::size_t kMaxDepth = 64;
 
-std::string escape_pointer(std::string_view name) {  // RFC 6901 §3
-  std::string text;
-  for (const char c : name) {
-    if (c == '~') {
-      text += "~0";
-    } else if (c == '/') {
-      text += "~1";
-    } else {
-      text += c;
-    }
-  }
-  return text;
-}
-
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), 0);
@@ -65,6 +51,20 @@ void append_canonical(std::string& out, const json::value& value) {
 }
 
 }  // namespace
+
+std::string escape_pointer(std::string_view name) {
+  std::string text;
+  for (const char c : name) {
+    if (c == '~') {
+      text += "~0";
+    } else if (c == '/') {
+      text += "~1";
+    } else {
+      text += c;
+    }
+  }
+  return text;
+}
 
 Result<json::value> parse_json(std::string_view text) { return parse_json(text, {}); }
 

@@ -26,6 +26,9 @@ Result<json::value> parse_json(std::string_view text, json::storage_ptr storage)
 // RFC 8785-like canonical text (members sorted by byte order, no white space): for hashes and comparisons.
 std::string canonical_json(const json::value& value);
 
+// One name as a segment of a JSON pointer: ~ and / escaped (RFC 6901 §3).
+std::string escape_pointer(std::string_view name);
+
 // Reads members of one object. All problems of nested readers land in the same list.
 class JsonReader {
  public:

@@ -3,6 +3,7 @@
 #include <array>
 #include <span>
 
+#include "base/json.h"
 #include "protocol/execute_json.h"
 #include "protocol/json_text.h"
 
@@ -16,20 +17,7 @@ constexpr std::size_t kMaxProblems = 16;
 struct Place {
   std::string_view parent;  // "/http"
   std::string_view name;
-  std::string pointer() const {
-    std::string text(parent);
-    text += '/';
-    for (const char c : name) {
-      if (c == '~') {
-        text += "~0";
-      } else if (c == '/') {
-        text += "~1";
-      } else {
-        text += c;
-      }
-    }
-    return text;
-  }
+  std::string pointer() const { return std::string(parent) + '/' + escape_pointer(name); }
 };
 
 // Reads a request, collecting problems of form; syntax errors are left to the cursor.
