@@ -28,6 +28,8 @@ struct ExecuteContext {
   std::string config_json;   // an object, or empty
   std::string user_json;     // an object, or empty
   std::string trace_parent;  // W3C, or empty
+  // How many events led to this execution, one causing the next. Serve's own: a runner is not told.
+  std::uint32_t hops = 0;
 };
 
 struct HttpCall {
@@ -43,9 +45,14 @@ struct EventCall {
   std::string topic;
   std::string id;
   std::string payload_json;
+  std::string handler = {};   // the subscription's, from the manifest
+  std::uint32_t attempt = 1;  // counts from 1: a repetition has the same id
 };
 struct ScheduleCall {
   std::string id;
+  std::string handler = {};       // from the manifest or from schedules.register
+  std::string payload_json = {};  // of schedules.register, or empty
+  std::string scheduled_at = {};  // RFC 3339; when it was due, which is before it ran
 };
 
 struct Limits {

@@ -109,6 +109,13 @@ void append_call(std::string& out, const HttpCall& call) {
   out += '}';
 }
 
+// Nothing when `value` is empty.
+void append_text_member(std::string& out, std::string_view member, std::string_view value) {
+  if (value.empty()) return;
+  out += member;
+  append_json_string(out, value);
+}
+
 void append_call(std::string& out, const EventCall& call) {
   out += R"("event":{"topic":)";
   append_json_string(out, call.topic);
@@ -116,12 +123,23 @@ void append_call(std::string& out, const EventCall& call) {
   append_json_string(out, call.id);
   out += R"(,"payload":)";
   out += call.payload_json.empty() ? "null" : call.payload_json;
+  append_text_member(out, R"(,"handler":)", call.handler);
+  if (call.attempt > 1) {
+    out += R"(,"attempt":)";
+    append_number(out, std::uint64_t{call.attempt});
+  }
   out += '}';
 }
 
 void append_call(std::string& out, const ScheduleCall& call) {
   out += R"("schedule":{"id":)";
   append_json_string(out, call.id);
+  append_text_member(out, R"(,"handler":)", call.handler);
+  append_text_member(out, R"(,"scheduled_at":)", call.scheduled_at);
+  if (!call.payload_json.empty()) {
+    out += R"(,"payload":)";
+    out += call.payload_json;
+  }
   out += '}';
 }
 
@@ -179,6 +197,8 @@ std::size_t size_hint(const ExecuteRequest& request) {
     for (const auto& [name, value] : http->headers) size += name.size() + value.size() + 6;
   } else if (const auto* event = std::get_if<EventCall>(&request.call)) {
     size += event->payload_json.size();
+  } else if (const auto* schedule = std::get_if<ScheduleCall>(&request.call)) {
+    size += schedule->payload_json.size();
   }
   return size;
 }

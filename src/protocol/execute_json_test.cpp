@@ -77,6 +77,22 @@ TEST(ExecuteJson, WritesEvents) {
                 R"(,"event":{"topic":"billing.statement.created","id":"e1","payload":{"n":12345678901234567890123}}})");
 }
 
+TEST(ExecuteJson, NamesTheHandlerOfEventsAndSchedules) {
+  ExecuteRequest request = sample_request();
+  request.call = EventCall{"t", "e1", "{}", "on_created", 2};
+  std::string guest;
+  append_guest_request(guest, request);
+  EXPECT_EQ(guest,
+            context_text() + R"(,"event":{"topic":"t","id":"e1","payload":{},"handler":"on_created","attempt":2}})");
+  guest.clear();
+  request.call = ScheduleCall{"nightly", "tidy", "[1]", "2026-11-22T03:00:00Z"};
+  append_guest_request(guest, request);
+  EXPECT_EQ(
+      guest,
+      context_text() +
+          R"(,"schedule":{"id":"nightly","handler":"tidy","scheduled_at":"2026-11-22T03:00:00Z","payload":[1]}})");
+}
+
 TEST(ExecuteJson, ReadsWhatItWrites) {
   ExecuteRequest request = sample_request();
   request.context.config_json = R"({"a":[1,2.50]})";

@@ -213,9 +213,16 @@ void write_call(Writer& writer, const EventCall& call) {
   writer.text(call.topic);
   writer.text(call.id);
   writer.text(call.payload_json);
+  writer.text(call.handler);
+  writer.u32(call.attempt);
 }
 
-void write_call(Writer& writer, const ScheduleCall& call) { writer.text(call.id); }
+void write_call(Writer& writer, const ScheduleCall& call) {
+  writer.text(call.id);
+  writer.text(call.handler);
+  writer.text(call.payload_json);
+  writer.text(call.scheduled_at);
+}
 
 void read_call(Reader& reader, ExecuteRequest& request) {
   switch (reader.u8()) {
@@ -235,11 +242,18 @@ void read_call(Reader& reader, ExecuteRequest& request) {
       call.topic = reader.text();
       call.id = reader.text();
       call.payload_json = reader.text();
+      call.handler = reader.text();
+      call.attempt = reader.u32();
       return;
     }
-    case 2:
-      request.call.emplace<ScheduleCall>().id = reader.text();
+    case 2: {
+      auto& call = request.call.emplace<ScheduleCall>();
+      call.id = reader.text();
+      call.handler = reader.text();
+      call.payload_json = reader.text();
+      call.scheduled_at = reader.text();
       return;
+    }
     default:
       reader.refuse();
   }

@@ -106,14 +106,24 @@ TEST(Frames, CarryAnExecuteRequest) {
 
 TEST(Frames, CarryEventsAndSchedules) {
   ExecuteRequest request = sample_request();
-  request.call = EventCall{"t", "1", "{}"};
+  request.call = EventCall{"t", "1", "{}", "on_created", 3};
   std::string out;
   append_execute(out, 1, request);
-  EXPECT_EQ(std::get<EventCall>(parse_execute(out.substr(kFrameHeaderSize))->call).topic, "t");
+  const auto event = parse_execute(out.substr(kFrameHeaderSize));
+  ASSERT_TRUE(event);
+  EXPECT_EQ(std::get<EventCall>(event->call).topic, "t");
+  EXPECT_EQ(std::get<EventCall>(event->call).payload_json, "{}");
+  EXPECT_EQ(std::get<EventCall>(event->call).handler, "on_created");
+  EXPECT_EQ(std::get<EventCall>(event->call).attempt, 3U);
   out.clear();
-  request.call = ScheduleCall{"nightly"};
+  request.call = ScheduleCall{"nightly", "tidy", "[1]", "2026-11-22T03:00:00Z"};
   append_execute(out, 1, request);
-  EXPECT_EQ(std::get<ScheduleCall>(parse_execute(out.substr(kFrameHeaderSize))->call).id, "nightly");
+  const auto schedule = parse_execute(out.substr(kFrameHeaderSize));
+  ASSERT_TRUE(schedule);
+  EXPECT_EQ(std::get<ScheduleCall>(schedule->call).id, "nightly");
+  EXPECT_EQ(std::get<ScheduleCall>(schedule->call).handler, "tidy");
+  EXPECT_EQ(std::get<ScheduleCall>(schedule->call).payload_json, "[1]");
+  EXPECT_EQ(std::get<ScheduleCall>(schedule->call).scheduled_at, "2026-11-22T03:00:00Z");
 }
 
 TEST(Frames, CutLimitsToTheHardMaximum) {

@@ -22,6 +22,7 @@
 #include "features/gateway/test_run.h"
 #include "features/guard/idempotency.h"
 #include "features/guard/rate_limiter.h"
+#include "features/invocations/invoker.h"
 #include "features/runners/publishing_compiler.h"
 #include "features/runners/runner_supervisor.h"
 #include "features/runners/stored_bundle_source.h"
@@ -122,6 +123,7 @@ struct Platform::Parts {
   std::unique_ptr<broker::Broker> broker;
   std::unique_ptr<runners::RunnerSupervisor> supervisor;
   std::unique_ptr<executions::ExecutionLog> execution_log;
+  std::unique_ptr<invocations::Invoker> invoker;
   std::unique_ptr<gateway::GatewayService> gateway;
   std::unique_ptr<gateway::TestRunService> test_runs;
 
@@ -269,12 +271,12 @@ Status Platform::Parts::make_gateway() {
   BH_TRY(execution_log, executions::ExecutionLog::open(*cores, *database, clock, options, registry));
   std::vector<runners::Dispatcher*> dispatchers;
   for (std::size_t core = 0; core < cores->size(); ++core) dispatchers.push_back(&supervisor->dispatcher(core));
+  invoker = std::make_unique<invocations::Invoker>(
+      invocations::Invoker::Dependencies{std::move(dispatchers), *execution_log, clock}, registry);
   gateway = std::make_unique<gateway::GatewayService>(
-      gateway::GatewayService::Dependencies{*authorizer, *tenants, *directory, dispatchers, *execution_log,
-                                            *idempotency, clock},
-      registry);
-  test_runs = std::make_unique<gateway::TestRunService>(gateway::TestRunService::Dependencies{
-      *authorizer, *tenants, *directory, dispatchers, *execution_log, clock, random});
+      gateway::GatewayService::Dependencies{*authorizer, *tenants, *directory, *invoker, *idempotency}, registry);
+  test_runs = std::make_unique<gateway::TestRunService>(
+      gateway::TestRunService::Dependencies{*authorizer, *tenants, *directory, *invoker});
   return {};
 }
 

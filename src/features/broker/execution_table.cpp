@@ -16,7 +16,8 @@ ExecutionHandle ExecutionTable::mint(extensions::InstalledPtr install, SteadyTim
                                                                       .install = std::move(install),
                                                                       .deadline = deadline,
                                                                       .request_id = context.request_id,
-                                                                      .trace_parent = context.trace_parent}));
+                                                                      .trace_parent = context.trace_parent,
+                                                                      .hops = context.hops}));
   return handle;
 }
 

@@ -24,6 +24,7 @@ struct LiveExecution {
   SteadyTime deadline;
   std::string request_id;
   std::string trace_parent;  // W3C, or empty
+  std::uint32_t hops = 0;    // events that led here, one causing the next
   std::uint32_t host_calls = 0;
   std::uint64_t egress_bytes = 0;  // sent and received by http.fetch
 };
@@ -33,7 +34,7 @@ class ExecutionTable {
  public:
   ExecutionTable(const Clock& clock, Random& random) : clock_(clock), random_(random) {}
 
-  // Of `context` only what tells one call from another is taken: request id and trace.
+  // Of `context` only what tells one call from another is taken: request id, trace and hops.
   ExecutionHandle mint(extensions::InstalledPtr install, SteadyTime deadline, const protocol::ExecuteContext& context);
   // null for a handle that is unknown, ended or past its deadline.
   LivePtr find(const ExecutionHandle& handle);

@@ -3,15 +3,12 @@
 #include <algorithm>
 #include <charconv>
 
-#include "features/access/request_identity.h"
-#include "features/gateway/execution_outcome.h"
+#include "features/gateway/client_response.h"
 #include "features/gateway/header_policy.h"
-#include "platform/async/cores.h"
 
 namespace bulkhead::gateway {
 namespace {
 
-constexpr int kMaxRetries = 2;
 constexpr std::size_t kReadPiece = 64 * 1024;
 
 Error endpoint_not_found() {
@@ -39,47 +36,13 @@ bool has_body(const net::Headers& headers) {
   return headers.find("content-length").has_value() || headers.find("transfer-encoding").has_value();
 }
 
-// Only what the transport says may be tried again; a guest's own 5xx is its answer.
-bool may_retry(net::Method method, const runners::DispatchFailure& failure) {
-  const int status = failure.error.http_status();
-  const bool transport = status == 502 || status == 503 || status == 504;
-  return transport && (!failure.dispatched || net::is_safe(method));
-}
-
-// Whether the guest's code ran at all; the runner refuses these before it does.
-bool guest_started(const protocol::ExecuteResponse& answer) {
-  if (!answer.error) return true;
-  switch (answer.error->code) {
-    case ErrorCode::kBundleFetchFailed:
-    case ErrorCode::kArchiveHashMismatch:
-    case ErrorCode::kRunnerSignatureInvalid:
-    case ErrorCode::kModuleInvalid:
-    case ErrorCode::kAbiMissingExport:
-    case ErrorCode::kConcurrencyExceeded:
-    case ErrorCode::kRunnerOverloaded:
-    case ErrorCode::kQuarantined:
-      return false;
-    default:
-      return true;
-  }
-}
-
 }  // namespace
-
-struct GatewayService::CoreState {
-  SystemRandom random;
-};
 
 GatewayService::GatewayService(Dependencies dependencies, metrics::Registry& registry)
     : dependencies_(std::move(dependencies)),
-      calls_(registry.counter("gateway_calls_total", "Calls dispatched to extensions.")),
-      retries_(registry.counter("gateway_retries_total", "Dispatches tried again after a transport failure.")),
+      calls_(registry.counter("gateway_calls_total", "Calls that passed the checks.")),
       duration_(registry.histogram("gateway_call_duration_seconds", "From dispatch to the extension's answer.",
-                                   metrics::latency_bounds())) {
-  for (std::size_t i = 0; i < dependencies_.dispatchers.size(); ++i) cores_.push_back(std::make_unique<CoreState>());
-}
-
-GatewayService::~GatewayService() = default;
+                                   metrics::latency_bounds())) {}
 
 // On the usual way nothing has to be waited for until the dispatch, so that a call costs few coroutines.
 Task<net::Response> GatewayService::handle(access::RouteContext& context) {
@@ -186,107 +149,61 @@ Task<net::Response> GatewayService::call_once(access::RouteContext& context, Cal
   Ran ran = co_await run(context, call);
   // A failure here is logged and counted by the service; repetitions are then refused, never run twice.
   switch (ran.fate) {
-    case Fate::kRan:
+    case invocations::Fate::kRan:
       static_cast<void>(co_await dependencies_.idempotency.complete(begun->ticket, ran.response));
       break;
-    case Fate::kNeverStarted:
+    case invocations::Fate::kNeverStarted:
       static_cast<void>(co_await dependencies_.idempotency.abandon(begun->ticket));
       break;
-    case Fate::kUnknown:
+    case invocations::Fate::kUnknown:
       static_cast<void>(co_await dependencies_.idempotency.mark_unknown(begun->ticket));
       break;
   }
   co_return std::move(ran.response);
 }
 
-protocol::ExecuteRequest GatewayService::make_request(access::RouteContext& context, const Call& call) const {
+Result<invocations::Invocation> GatewayService::make_invocation(access::RouteContext& context, Call& call) {
   const extensions::InstalledExtension& install = *call.install;
   const extensions::Endpoint& endpoint = *call.match.endpoint;
-  protocol::ExecuteRequest request;
-  request.context = {.request_id = context.request_id,
-                     .tenant_id = install.tenant_id,
-                     .extension_id = install.extension_id,
-                     .install_id = install.install_id,
-                     .content_hash = call.version->content_hash,
-                     .version_id = call.version->version_id,
-                     .config_json = install.config_json,
-                     .user_json = {},
-                     .trace_parent = context.trace_parent};
-  request.limits = install.limits;
-  if (endpoint.timeout) request.limits.timeout = *endpoint.timeout;
+  const bool safe = net::is_safe(context.request.method);
+  invocations::Invocation invocation;
+  invocation.install = call.install;
+  invocation.version = call.version;
+  invocation.retry = safe ? invocations::Retry::kAlways : invocations::Retry::kIfNotStarted;
+  invocation.request_id = context.request_id;
+  invocation.trace_parent = context.trace_parent;
+  invocation.method = context.request.method_text;
+  invocation.path = std::string_view(context.request.target).substr(0, context.request.target.find('?'));
+  invocation.timeout = endpoint.timeout;
 
-  protocol::HttpCall http;
+  auto& http = invocation.call.emplace<protocol::HttpCall>();
+  auto query = net::parse_query(context.request.query());
+  if (!query) return fail(ErrorCode::kBadRequest, "The query has a malformed escape.");
+  for (auto& parameter : *query) http.query.emplace_back(std::move(parameter.name), std::move(parameter.value));
   http.method = context.request.method_text;
   http.path = call.match.path;
   http.handler = endpoint.handler;
   http.params = call.match.params;
-  if (auto query = net::parse_query(context.request.query())) {
-    for (auto& parameter : *query) http.query.emplace_back(std::move(parameter.name), std::move(parameter.value));
-  }
   std::string idempotency_key = call.idempotency_key;
-  if (idempotency_key.empty() && !net::is_safe(context.request.method)) idempotency_key = context.request_id;
+  if (idempotency_key.empty() && !safe) idempotency_key = context.request_id;
   http.headers = guest_request_headers(context.request.headers, {.request_id = context.request_id,
                                                                  .tenant_id = install.tenant_id.to_string(),
                                                                  .extension_id = install.extension_id.to_string(),
                                                                  .idempotency_key = std::move(idempotency_key)});
-  http.body = call.body;
-  request.call = std::move(http);
-  return request;
-}
-
-Task<std::expected<protocol::ExecuteResponse, runners::DispatchFailure>> GatewayService::dispatch_with_retries(
-    access::RouteContext& context, Call& call) {
-  runners::Dispatcher& dispatcher = *dependencies_.dispatchers[context.core];
-  Random& random = cores_[context.core]->random;
-  for (int retry = 0;; ++retry) {
-    auto outcome = co_await dispatcher.execute(make_request(context, call), call.install);
-    if (outcome || retry == kMaxRetries || !may_retry(context.request.method, outcome.error())) co_return outcome;
-    retries_.add();
-    // 50–150 ms, then 150–450 ms: about the time a runner takes to come back.
-    const std::int64_t base = retry == 0 ? 50 : 150;
-    co_await sleep_for(Millis(base + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(2 * base)))));
-  }
+  http.body = std::move(call.body);
+  return invocation;
 }
 
 Task<GatewayService::Ran> GatewayService::run(access::RouteContext& context, Call& call) {
-  if (!net::parse_query(context.request.query())) {
-    co_return Ran{refusal(fail(ErrorCode::kBadRequest, "The query has a malformed escape.").error(), context)};
-  }
-  executions::CoreLog& log = dependencies_.log.at(context.core);
-  const UtcMicros now = dependencies_.clock.now();
-  const std::string_view path = std::string_view(context.request.target).substr(0, context.request.target.find('?'));
-  executions::Execution execution;
-  execution.start = {.id = ExecutionId::v7(now, cores_[context.core]->random),
-                     .tenant_id = call.install->tenant_id,
-                     .install_id = call.install->install_id,
-                     .extension_id = call.install->extension_id,
-                     .version_id = call.version->version_id,
-                     .kind = executions::ExecutionKind::kHttp,
-                     .started_at = now,
-                     .request_id = context.request_id,
-                     .trace_id = std::string(access::trace_id_of(context.trace_parent)),
-                     .method = context.request.method_text,
-                     .path = std::string(path.substr(0, 2048))};
-  if (auto begun = log.begin(execution.start); !begun) {
-    co_return Ran{refusal(begun.error(), context)};
-  }
+  auto invocation = make_invocation(context, call);
+  if (!invocation) co_return Ran{refusal(invocation.error(), context)};
   calls_.add();
-  auto outcome = co_await dispatch_with_retries(context, call);
-  const UtcMicros ended = dependencies_.clock.now();
-  duration_.observe(static_cast<double>((ended - now).count()) / 1e6);
-
-  Ran ran;
-  if (outcome) {
-    execution.end = execution_end(execution.start.id, *outcome, ended);
-    ran.fate = guest_started(*outcome) ? Fate::kRan : Fate::kNeverStarted;
-    ran.response = client_response(*outcome, context.request_id);
-  } else {
-    const Error& failure = outcome.error().error;
-    execution.end = execution_end(execution.start.id, failure, ended);
-    ran.response = refusal(failure, context);
-    ran.fate = outcome.error().dispatched ? Fate::kUnknown : Fate::kNeverStarted;
-  }
-  log.finish(std::move(execution));
+  auto outcome = co_await dependencies_.invoker.run(context.core, std::move(*invocation));
+  if (!outcome) co_return Ran{refusal(outcome.error(), context)};
+  duration_.observe(static_cast<double>((outcome->ended_at - outcome->started_at).count()) / 1e6);
+  Ran ran{.response = {}, .fate = outcome->fate};
+  auto& answer = outcome->answer;
+  ran.response = answer ? client_response(*answer, context.request_id) : refusal(answer.error().error, context);
   co_return ran;
 }
 

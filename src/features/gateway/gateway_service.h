@@ -13,11 +13,10 @@
 #include "features/access/authorizer.h"
 #include "features/access/route.h"
 #include "features/access/tenant_resolver.h"
-#include "features/executions/execution_log.h"
 #include "features/extensions/installed.h"
 #include "features/gateway/endpoint_router.h"
 #include "features/guard/idempotency.h"
-#include "features/runners/dispatcher.h"
+#include "features/invocations/invoker.h"
 #include "platform/observe/metrics.h"
 
 namespace bulkhead::gateway {
@@ -30,13 +29,10 @@ class GatewayService {
     access::Authorizer& authorizer;
     access::TenantResolver& tenants;
     extensions::InstallDirectory& installs;
-    std::vector<runners::Dispatcher*> dispatchers;  // one per core
-    executions::ExecutionLog& log;
+    invocations::Invoker& invoker;
     guard::IdempotencyService& idempotency;
-    const Clock& clock;
   };
   GatewayService(Dependencies dependencies, metrics::Registry& registry);
-  ~GatewayService();
 
   Task<net::Response> handle(access::RouteContext& context);
 
@@ -51,11 +47,10 @@ class GatewayService {
     std::string body;
     std::string idempotency_key;  // the client's, for unsafe methods
   };
-  // What became of a call, for its idempotency key.
-  enum class Fate : std::uint8_t { kRan, kNeverStarted, kUnknown };
+  // `fate` decides what becomes of the call's idempotency key.
   struct Ran {
     net::Response response;
-    Fate fate = Fate::kNeverStarted;
+    invocations::Fate fate = invocations::Fate::kNeverStarted;
   };
 
   // The tenant's install that the call means, from memory; nothing where a store has to be asked.
@@ -66,15 +61,11 @@ class GatewayService {
   // For unsafe methods: what the idempotency key says.
   Task<net::Response> call_once(access::RouteContext& context, Call& call);
   Task<Ran> run(access::RouteContext& context, Call& call);
-  Task<std::expected<protocol::ExecuteResponse, runners::DispatchFailure>> dispatch_with_retries(
-      access::RouteContext& context, Call& call);
-  protocol::ExecuteRequest make_request(access::RouteContext& context, const Call& call) const;
+  // Takes the call's body.
+  static Result<invocations::Invocation> make_invocation(access::RouteContext& context, Call& call);
 
-  struct CoreState;
   Dependencies dependencies_;
-  std::vector<std::unique_ptr<CoreState>> cores_;
   metrics::Counter& calls_;
-  metrics::Counter& retries_;
   metrics::Histogram& duration_;
 };
 

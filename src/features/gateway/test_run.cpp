@@ -1,9 +1,8 @@
 #include "features/gateway/test_run.h"
 
-#include "features/access/request_identity.h"
 #include "features/gateway/endpoint_router.h"
-#include "features/gateway/execution_outcome.h"
 #include "features/gateway/header_policy.h"
+#include "features/invocations/execution_end.h"
 
 namespace bulkhead::gateway {
 namespace {
@@ -77,10 +76,15 @@ json::object answer_json(const protocol::ExecuteResponse& answer) {
                      {"egress_bytes", answer.usage.egress_bytes},
                      {"host_calls", answer.usage.host_calls}}}};
   if (answer.error) out["error"] = {{"code", answer.error->wire_code()}, {"message", answer.error->message}};
-  const std::string logs = logs_json(answer.logs, answer.logs_truncated);
+  const std::string logs = invocations::logs_json(answer.logs, answer.logs_truncated);
   auto lines = logs.empty() ? Result<json::value>(json::array()) : parse_json(logs);
   out["logs"] = lines ? std::move(*lines) : json::value(json::array());
   return out;
+}
+
+json::object failure_json(const Error& failure) {
+  const std::string message = failure.message.empty() ? std::string(error_info(failure.code).title) : failure.message;
+  return {{"status", failure.http_status()}, {"error", {{"code", failure.wire_code()}, {"message", message}}}};
 }
 
 }  // namespace
@@ -104,31 +108,17 @@ Task<Result<json::object>> TestRunService::run(access::RouteContext& context) {
   BH_CO_TRY(EndpointMatch match, match_endpoint(*version, call.method, call.path));
   if (match.endpoint == nullptr) co_return fail(ErrorCode::kEndpointNotFound);
 
-  executions::Execution execution;
-  execution.start = {.id = ExecutionId::v7(dependencies_.clock.now(), dependencies_.random),
-                     .tenant_id = install->tenant_id,
-                     .install_id = install->install_id,
-                     .extension_id = install->extension_id,
-                     .version_id = version->version_id,
-                     .kind = executions::ExecutionKind::kTest,
-                     .started_at = dependencies_.clock.now(),
-                     .request_id = context.request_id,
-                     .trace_id = std::string(access::trace_id_of(context.trace_parent)),
-                     .method = std::string(net::to_string(call.method)),
-                     .path = call.path};
-  protocol::ExecuteRequest request;
-  request.context = {.request_id = context.request_id,
-                     .tenant_id = install->tenant_id,
-                     .extension_id = install->extension_id,
-                     .install_id = install->install_id,
-                     .content_hash = version->content_hash,
-                     .version_id = version->version_id,
-                     .config_json = install->config_json,
-                     .user_json = {},
-                     .trace_parent = context.trace_parent};
-  request.limits = install->limits;
-  if (match.endpoint->timeout) request.limits.timeout = *match.endpoint->timeout;
-  protocol::HttpCall http;
+  invocations::Invocation invocation;
+  invocation.install = install;
+  invocation.version = version.get();
+  invocation.kind = executions::ExecutionKind::kTest;
+  invocation.retry = invocations::Retry::kNever;
+  invocation.request_id = context.request_id;
+  invocation.trace_parent = context.trace_parent;
+  invocation.method = net::to_string(call.method);
+  invocation.path = call.path;
+  invocation.timeout = match.endpoint->timeout;
+  auto& http = invocation.call.emplace<protocol::HttpCall>();
   http.method = net::to_string(call.method);
   http.path = std::move(match.path);
   http.handler = match.endpoint->handler;
@@ -139,24 +129,10 @@ Task<Result<json::object>> TestRunService::run(access::RouteContext& context) {
                                                       .extension_id = install->extension_id.to_string(),
                                                       .idempotency_key = context.request_id});
   http.body = std::move(call.body);
-  request.call = std::move(http);
 
-  executions::CoreLog& log = dependencies_.log.at(context.core);
-  BH_CO_TRY_VOID(log.begin(execution.start));
-  auto outcome = co_await dependencies_.dispatchers[context.core]->execute(std::move(request), install);
-  const UtcMicros ended = dependencies_.clock.now();
-  execution.end = outcome ? execution_end(execution.start.id, *outcome, ended)
-                          : execution_end(execution.start.id, outcome.error().error, ended);
-  json::object answer;
-  if (outcome) {
-    answer = answer_json(*outcome);
-  } else {
-    const Error& failure = outcome.error().error;
-    answer = {{"status", failure.http_status()},
-              {"error", {{"code", failure.wire_code()}, {"message", execution.end.error_message}}}};
-  }
-  answer["execution_id"] = execution.start.id.to_string();
-  log.finish(std::move(execution));
+  BH_CO_TRY(const auto outcome, co_await dependencies_.invoker.run(context.core, std::move(invocation)));
+  json::object answer = outcome.answer ? answer_json(*outcome.answer) : failure_json(outcome.answer.error().error);
+  answer["execution_id"] = outcome.id.to_string();
   co_return answer;
 }
 

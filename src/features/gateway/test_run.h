@@ -6,15 +6,11 @@
 // endpoints.
 #pragma once
 
-#include <memory>
-#include <vector>
-
 #include "features/access/authorizer.h"
 #include "features/access/route.h"
 #include "features/access/tenant_resolver.h"
-#include "features/executions/execution_log.h"
 #include "features/extensions/installed.h"
-#include "features/runners/dispatcher.h"
+#include "features/invocations/invoker.h"
 
 namespace bulkhead::gateway {
 
@@ -24,10 +20,7 @@ class TestRunService {
     access::Authorizer& authorizer;
     access::TenantResolver& tenants;
     extensions::InstallDirectory& installs;
-    std::vector<runners::Dispatcher*> dispatchers;  // one per core
-    executions::ExecutionLog& log;
-    const Clock& clock;
-    Random& random;  // thread-safe
+    invocations::Invoker& invoker;
   };
   explicit TestRunService(Dependencies dependencies) : dependencies_(std::move(dependencies)) {}
 

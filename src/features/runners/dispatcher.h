@@ -22,8 +22,9 @@ struct DispatchFailure {
 class Dispatcher {
  public:
   virtual ~Dispatcher() = default;
-  // `request.handle` is set by the dispatcher. `install` stays alive until the result.
-  virtual Task<std::expected<protocol::ExecuteResponse, DispatchFailure>> execute(protocol::ExecuteRequest request,
+  // `request.handle` is set by the dispatcher; the request may be sent again afterwards. Both it and `install` stay
+  // alive until the result.
+  virtual Task<std::expected<protocol::ExecuteResponse, DispatchFailure>> execute(protocol::ExecuteRequest& request,
                                                                                   extensions::InstalledPtr install) = 0;
 };
 

@@ -40,7 +40,7 @@ class RunnerSupervisor::CoreDispatcher final : public Dispatcher {
   CoreDispatcher(std::size_t slots, broker::ExecutionTable& executions, const Clock& clock, Millis slack)
       : channels(slots), executions_(executions), clock_(clock), slack_(slack) {}
 
-  Task<std::expected<protocol::ExecuteResponse, DispatchFailure>> execute(protocol::ExecuteRequest request,
+  Task<std::expected<protocol::ExecuteResponse, DispatchFailure>> execute(protocol::ExecuteRequest& request,
                                                                           extensions::InstalledPtr install) override {
     const std::size_t slot = jump_consistent_hash(hash_of(request.context.tenant_id), channels.size());
     const std::shared_ptr<RunnerChannel> channel = channels[slot];

@@ -1,15 +1,14 @@
-// From an execution's answer to a client's answer and to a log row. Pure.
+// From an execution's answer to the end of its log row. Pure.
 #pragma once
+
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "features/executions/execution_record.h"
-#include "platform/net/http.h"
 #include "protocol/execute.h"
 
-namespace bulkhead::gateway {
-
-// The guest's answer through the header policy, or problem+json for an error.
-net::Response client_response(protocol::ExecuteResponse& answer, std::string_view request_id);
+namespace bulkhead::invocations {
 
 // The end of the log row of `answer` or, when there is none, of `failure`.
 executions::ExecutionEnd execution_end(const ExecutionId& id, const protocol::ExecuteResponse& answer, UtcMicros now);
@@ -18,4 +17,4 @@ executions::ExecutionEnd execution_end(const ExecutionId& id, const Error& failu
 // [{"at","level","text"}], or "" when there are none.
 std::string logs_json(const std::vector<protocol::LogLine>& lines, bool truncated);
 
-}  // namespace bulkhead::gateway
+}  // namespace bulkhead::invocations

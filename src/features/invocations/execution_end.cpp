@@ -1,28 +1,10 @@
-#include "features/gateway/execution_outcome.h"
+#include "features/invocations/execution_end.h"
 
 #include <array>
 
-#include "features/gateway/header_policy.h"
+#include "base/json.h"
 
-namespace bulkhead::gateway {
-namespace {
-
-bool may_have_body(int status) { return status >= 200 && status != 204 && status != 205 && status != 304; }
-
-}  // namespace
-
-net::Response client_response(protocol::ExecuteResponse& answer, std::string_view request_id) {
-  if (answer.error) {
-    net::Response refused = net::problem(*answer.error, request_id);
-    add_client_headers(refused.headers, {});
-    return refused;
-  }
-  net::Response response;
-  response.status = answer.status;
-  add_client_headers(response.headers, answer.headers);
-  if (may_have_body(answer.status)) response.body = std::move(answer.body);
-  return response;
-}
+namespace bulkhead::invocations {
 
 std::string logs_json(const std::vector<protocol::LogLine>& lines, bool truncated) {
   if (lines.empty() && !truncated) return "";
@@ -66,4 +48,4 @@ executions::ExecutionEnd execution_end(const ExecutionId& id, const Error& failu
   return end;
 }
 
-}  // namespace bulkhead::gateway
+}  // namespace bulkhead::invocations
