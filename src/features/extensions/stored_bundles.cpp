@@ -5,7 +5,7 @@
 namespace bulkhead::extensions {
 namespace {
 
-constexpr Bytes kInMemory = 4_MiB;  // larger ones go through a file
+constexpr Bytes kInMemory = 16_MiB;  // larger ones go through a file
 constexpr Bytes kMaxArchive = 200_MiB;
 constexpr Bytes kMaxSignature = 4_MiB;
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kMaxPrefixes = 32;
 constexpr std::size_t kMaxEntries = 1'000;
+constexpr std::size_t kMaxParsed = 256;
 
 std::unexpected<Error> unprocessable(std::string pointer, std::string message) {
   Error error;
@@ -151,10 +152,35 @@ Task<Status> TrustService::revoke(access::Actor actor, std::optional<TenantScope
   co_return revoked;
 }
 
+Result<bundles::TrustBundle> TrustService::parsed(const std::vector<TrustRecord>& records) {
+  std::string set;
+  for (const TrustRecord& record : records) set += record.id.to_string() + (record.revoked_at ? "-" : "+");
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const auto found = parsed_.find(set); found != parsed_.end()) return found->second;
+  }
+  std::vector<bundles::TrustEntry> entries;
+  std::vector<std::string> revoked_keys;
+  for (const TrustRecord& record : records) {
+    if (record.revoked_at) {
+      revoked_keys.push_back(record.key_id);
+    } else {
+      entries.push_back({record.id.to_string(), record.pem, record.prefixes});
+    }
+  }
+  auto trust = bundles::TrustBundle::make(entries, std::move(revoked_keys));
+  if (!trust) return fail_because(ErrorCode::kInternal, {}, std::move(trust.error()));  // they were checked when added
+  if (mode_ == TrustMode::kDev) trust = bundles::TrustBundle::accepting_unsigned(std::move(*trust));
+  const std::scoped_lock lock(mutex_);
+  if (parsed_.size() >= kMaxParsed) parsed_.clear();  // each set that is in use comes back at its next load
+  parsed_.insert_or_assign(std::move(set), *trust);
+  return trust;
+}
+
 Task<Result<bundles::TrustBundle>> TrustService::bundle_for(std::optional<TenantId> owner) {
-  BH_CO_TRY(auto trust, co_await database_.system_read([owner](sql::SystemTx& tx) { return load_trust(tx, owner); }));
-  if (mode_ == TrustMode::kDev) co_return bundles::TrustBundle::accepting_unsigned(std::move(trust));
-  co_return trust;
+  BH_CO_TRY(const auto records,
+            co_await database_.system_read([owner](sql::SystemTx& tx) { return list_trust_for(tx, owner); }));
+  co_return parsed(records);
 }
 
 }  // namespace bulkhead::extensions

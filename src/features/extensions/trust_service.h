@@ -6,8 +6,10 @@
 #pragma once
 
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/random.h"
@@ -40,17 +42,23 @@ class TrustService {
   // kNotFound.
   Task<Status> revoke(access::Actor actor, std::optional<TenantScope> scope, TrustEntryId id);
 
-  // What counts for the extensions of `owner` (none: only the platform's entries). Read afresh each time.
+  // What counts for the extensions of `owner` (none: only the platform's entries). The entries are read afresh each
+  // time; keys and certificates are parsed anew only when the entries differ from those of before.
   Task<Result<bundles::TrustBundle>> bundle_for(std::optional<TenantId> owner);
 
  private:
   Result<TrustRecord> check(const NewEntry& entry, const std::optional<TenantScope>& scope, const std::string& creator);
   Task<Status> refuse_foreign_names(TenantId tenant, std::vector<std::string> prefixes);
+  Result<bundles::TrustBundle> parsed(const std::vector<TrustRecord>& records);
   sql::Database& database_;
   const Clock& clock_;
   Random& random_;
   TrustMode mode_;
   std::function<void()> after_commit_;
+
+  std::mutex mutex_;
+  // By what tells one set of entries from another: they never change, they are only added and revoked.
+  std::unordered_map<std::string, bundles::TrustBundle> parsed_;
 };
 
 }  // namespace bulkhead::extensions

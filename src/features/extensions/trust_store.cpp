@@ -87,21 +87,9 @@ Status set_trust_revoked(sql::TenantTx& tx, const TrustEntryId& id, UtcMicros no
                  {id, now}));
 }
 
-Result<bundles::TrustBundle> load_trust(sql::SystemTx& tx, const std::optional<TenantId>& owner) {
-  BH_TRY(const auto records,
-         records_of(tx.query(select("WHERE tenant_id IS NULL OR tenant_id = $1"), {owner ? owner->to_string() : ""})));
-  std::vector<bundles::TrustEntry> entries;
-  std::vector<std::string> revoked_keys;
-  for (const TrustRecord& record : records) {
-    if (record.revoked_at) {
-      revoked_keys.push_back(record.key_id);
-    } else {
-      entries.push_back({record.id.to_string(), record.pem, record.prefixes});
-    }
-  }
-  auto trust = bundles::TrustBundle::make(entries, std::move(revoked_keys));
-  if (!trust) return fail_because(ErrorCode::kInternal, {}, std::move(trust.error()));  // they were checked when added
-  return trust;
+Result<std::vector<TrustRecord>> list_trust_for(sql::SystemTx& tx, const std::optional<TenantId>& owner) {
+  return records_of(
+      tx.query(select("WHERE tenant_id IS NULL OR tenant_id = $1 ORDER BY id"), {owner ? owner->to_string() : ""}));
 }
 
 }  // namespace bulkhead::extensions

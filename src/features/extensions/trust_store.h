@@ -19,7 +19,7 @@ Result<std::vector<TrustRecord>> list_trust(sql::TenantTx& tx);
 Status set_trust_revoked(sql::SystemTx& tx, const TrustEntryId& id, UtcMicros now);
 Status set_trust_revoked(sql::TenantTx& tx, const TrustEntryId& id, UtcMicros now);
 
-// What counts for the extensions of `owner`: the platform's entries and its own; revoked keys of both.
-Result<bundles::TrustBundle> load_trust(sql::SystemTx& tx, const std::optional<TenantId>& owner);
+// What counts for the extensions of `owner`: the platform's entries and its own, revoked ones included. Ordered by id.
+Result<std::vector<TrustRecord>> list_trust_for(sql::SystemTx& tx, const std::optional<TenantId>& owner);
 
 }  // namespace bulkhead::extensions

@@ -37,8 +37,8 @@ Result<CodeFile> decode_code_file(std::string_view bytes, const CodeIdentity& ex
   if (!reader.ok()) return refuse("truncated code file");
   BH_TRY(protocol::ModuleOffer offer, protocol::parse_module(header));
   const std::string_view code = bytes.substr(bytes.size() - reader.left());
-  if (offer.content_hash != expected.content_hash || offer.wasm_hash != expected.wasm_hash ||
-      offer.target != expected.target || offer.engine_fingerprint != expected.engine_fingerprint) {
+  if (offer.content_hash != expected.content_hash || offer.target != expected.target ||
+      offer.engine_fingerprint != expected.engine_fingerprint) {
     return refuse("code made for something else");
   }
   if (!protocol::verify_module_offer(offer, key)) return refuse("code is not signed by this installation");

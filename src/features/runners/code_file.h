@@ -21,10 +21,10 @@ struct CodeFile {
   protocol::ModuleOffer offer;
   std::string_view code;  // into the bytes that were decoded
 };
-// kModuleInvalid: malformed, made for another bundle, wasm, target or engine, changed, or not signed by `key`.
+// kModuleInvalid: malformed, made for another bundle, target or engine, changed, or not signed by `key`. Whether
+// offer.wasm_hash is the bundle's module is for the caller to compare.
 struct CodeIdentity {
   ContentHash content_hash;
-  ContentHash wasm_hash;
   std::string target;
   std::string engine_fingerprint;
 };

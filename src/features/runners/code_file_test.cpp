@@ -21,9 +21,7 @@ class CodeFileTest : public testing::Test {
     signer_.sign(offer_);
     file_ = encode_code_file(offer_, code_);
   }
-  CodeIdentity identity() const {
-    return {offer_.content_hash, offer_.wasm_hash, offer_.target, offer_.engine_fingerprint};
-  }
+  CodeIdentity identity() const { return {offer_.content_hash, offer_.target, offer_.engine_fingerprint}; }
 
   process::TemporaryDirectory folder_ = *process::TemporaryDirectory::create("code-file-test");
   CodeSigner signer_ = *CodeSigner::load_or_create(folder_.path() + "/key");

@@ -1,5 +1,6 @@
 #include "features/runners/module_provider.h"
 
+#include "platform/async/both.h"
 #include "platform/observe/log.h"
 #include "platform/process/memfd.h"
 
@@ -38,24 +39,19 @@ Task<Result<ModuleHandover>> ModuleProvider::provide(ContentHash content_hash) {
 }
 
 Task<Result<ModuleHandover>> ModuleProvider::verify_and_provide(ContentHash content_hash) {
-  BH_CO_TRY(VerifiedGuest guest, co_await bundles_.open(content_hash));
-  const CodeIdentity identity{content_hash, guest.wasm_hash, engine_.target, engine_.engine_fingerprint};
-  const std::string key = code_blob_key(content_hash, engine_.target, engine_.engine_fingerprint);
-  auto file = co_await blobs_.get(key, options_.code_limit);
-  if (file) {
-    auto handover = co_await pool_.run([&] { return hand_over(*file, identity); });
-    if (handover) {
-      hits_.add();
-      co_return handover;
-    }
-    rejected_.add();
-    log::warn("code_cache_entry_rejected", handover.error(), {{"content_hash", content_hash.to_string()}});
-    static_cast<void>(co_await blobs_.remove(key));  // replaced below; a failure shows when it is written
-  } else if (file.error().code != ErrorCode::kNotFound) {
-    co_return fail_because(ErrorCode::kBundleFetchFailed, "", std::move(file.error()));
+  auto [guest, cached] = co_await both(bundles_.open(content_hash), read_cached(content_hash));
+  if (!guest) co_return fail(std::move(guest.error()));
+  if (!cached) co_return fail(std::move(cached.error()));
+  if (*cached && (*cached)->offer.wasm_hash != guest->wasm_hash) {
+    co_await drop_cached(content_hash, fail(ErrorCode::kModuleInvalid, "", "code of another module").error());
+    cached->reset();
+  }
+  if (*cached) {
+    hits_.add();
+    co_return std::move(**cached);
   }
   misses_.add();
-  auto compiled = co_await compile_to_file(content_hash, std::move(guest.wasm));
+  auto compiled = co_await compile_to_file(content_hash, std::move(guest->wasm));
   if (!compiled) {
     const bool missing_export = compiled.error().code == ErrorCode::kAbiMissingExport;
     const bool rejected = compiled.error().code == ErrorCode::kModuleRejected;
@@ -64,7 +60,26 @@ Task<Result<ModuleHandover>> ModuleProvider::verify_and_provide(ContentHash cont
                compiled.error().detail)
         : fail(std::move(compiled.error()));
   }
-  co_return co_await pool_.run([&] { return hand_over(compiled->bytes, identity); });
+  co_return co_await pool_.run([&] { return hand_over(compiled->bytes, content_hash); });
+}
+
+Task<Result<std::optional<ModuleHandover>>> ModuleProvider::read_cached(ContentHash content_hash) {
+  const std::string key = code_blob_key(content_hash, engine_.target, engine_.engine_fingerprint);
+  auto file = co_await blobs_.get(key, options_.code_limit);
+  if (!file && file.error().code == ErrorCode::kNotFound) co_return std::nullopt;
+  if (!file) co_return fail_because(ErrorCode::kBundleFetchFailed, "", std::move(file.error()));
+  auto handover = co_await pool_.run([&] { return hand_over(*file, content_hash); });
+  if (handover) co_return std::move(*handover);
+  co_await drop_cached(content_hash, std::move(handover.error()));
+  co_return std::nullopt;
+}
+
+Task<> ModuleProvider::drop_cached(ContentHash content_hash, Error why) {
+  rejected_.add();
+  log::warn("code_cache_entry_rejected", why, {{"content_hash", content_hash.to_string()}});
+  // It is replaced by what is compiled next; a failure shows when that is written.
+  const std::string key = code_blob_key(content_hash, engine_.target, engine_.engine_fingerprint);
+  static_cast<void>(co_await blobs_.remove(key));
 }
 
 Task<Status> ModuleProvider::compile_and_store(ContentHash content_hash, std::string wasm) {
@@ -100,7 +115,8 @@ Task<Result<ModuleProvider::CompiledFile>> ModuleProvider::compile_to_file(Conte
   co_return CompiledFile{std::move(*file), std::move(stored)};
 }
 
-Result<ModuleHandover> ModuleProvider::hand_over(std::string_view file, const CodeIdentity& identity) {
+Result<ModuleHandover> ModuleProvider::hand_over(std::string_view file, const ContentHash& content_hash) {
+  const CodeIdentity identity{content_hash, engine_.target, engine_.engine_fingerprint};
   BH_TRY(const CodeFile decoded, decode_code_file(file, identity, signer_.public_key()));
   BH_TRY(process::UniqueFd memfd, process::make_sealed_memfd("bulkhead-code", decoded.code));
   return ModuleHandover{decoded.offer, std::make_shared<const process::UniqueFd>(std::move(memfd))};

@@ -49,8 +49,12 @@ class ModuleProvider {
     Status stored;  // whether the blob store keeps it
   };
   Task<Result<CompiledFile>> compile_to_file(ContentHash content_hash, std::string wasm);
-  Result<ModuleHandover> hand_over(std::string_view file, const CodeIdentity& identity);
+  Result<ModuleHandover> hand_over(std::string_view file, const ContentHash& content_hash);
+  // Nothing where the cache has no code that we signed for this bundle and engine.
+  Task<Result<std::optional<ModuleHandover>>> read_cached(ContentHash content_hash);
+  Task<> drop_cached(ContentHash content_hash, Error why);
   std::optional<ModuleHandover> kept(const ContentHash& content_hash);
+  // The bundle is verified while its code is fetched and checked: neither counts without the other.
   Task<Result<ModuleHandover>> verify_and_provide(ContentHash content_hash);
   // False when trust changed since `evictions` was read: then it must be verified again.
   bool keep(const ModuleHandover& handover, std::uint64_t evictions);

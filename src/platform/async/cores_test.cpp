@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/time.h"
+#include "platform/async/both.h"
 #include "platform/async/thread_pool.h"
 
 namespace bulkhead {
@@ -40,6 +41,29 @@ TEST(Cores, RunWorkOnTheCoreThatWasAskedFor) {
   EXPECT_EQ(threads.size(), 3U);
   cores.stop();
   EXPECT_FALSE(cores.running());
+}
+
+Task<int> after(Millis delay, int value, int& running, int& most) {
+  most = std::max(most, ++running);
+  if (delay > Millis(0)) co_await sleep_for(delay);
+  --running;
+  co_return value;
+}
+
+TEST(Cores, BothRunAtTheSameTimeWhicheverEndsFirst) {
+  Cores cores(1);
+  cores.start();
+  for (const auto& [first, second] : {std::pair(0, 0), {0, 30}, {30, 0}, {10, 30}, {30, 10}}) {
+    int running = 0;
+    int most = 0;
+    const auto [a, b] = run_on<std::pair<int, int>>(cores, 0, [&]() -> Task<std::pair<int, int>> {
+      co_return co_await both(after(Millis(first), 1, running, most), after(Millis(second), 2, running, most));
+    });
+    EXPECT_EQ(a, 1);
+    EXPECT_EQ(b, 2);
+    EXPECT_EQ(running, 0);
+    if (first > 0 && second > 0) EXPECT_EQ(most, 2) << first << " " << second;
+  }
 }
 
 TEST(Cores, StopDropsWorkThatStillWaits) {
