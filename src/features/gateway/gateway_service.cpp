@@ -198,7 +198,15 @@ Task<GatewayService::Ran> GatewayService::run(access::RouteContext& context, Cal
   auto invocation = make_invocation(context, call);
   if (!invocation) co_return Ran{refusal(invocation.error(), context)};
   calls_.add();
+  // Nobody needs the answer of a caller who has left, unless the caller can come back for it with the idempotency key.
+  runners::EarlyEnd early_end;
+  net::ClientLink* client = call.idempotency_key.empty() ? context.request.client : nullptr;
+  if (client != nullptr) {
+    invocation->early_end = &early_end;
+    client->when_gone([&early_end] { early_end.request(); });
+  }
   auto outcome = co_await dependencies_.invoker.run(context.core, std::move(*invocation));
+  if (client != nullptr) client->when_gone(nullptr);
   if (!outcome) co_return Ran{refusal(outcome.error(), context)};
   duration_.observe(static_cast<double>((outcome->ended_at - outcome->started_at).count()) / 1e6);
   Ran ran{.response = {}, .fate = outcome->fate};

@@ -122,13 +122,13 @@ Task<Result<Outcome>> Invoker::run(std::size_t core, Invocation invocation) {
 
   protocol::ExecuteRequest request = request_of(invocation);
   runners::Dispatcher& dispatcher = *dependencies_.dispatchers[core];
-  auto answer = co_await dispatcher.execute(request, invocation.install);
+  auto answer = co_await dispatcher.execute(request, invocation.install, invocation.early_end);
   for (int retry = 0; !answer && retry < kMaxRetries && may_retry(invocation.retry, answer.error()); ++retry) {
     retries_.add();
     // 50–150 ms, then 150–450 ms: about the time a runner takes to come back.
     const std::int64_t base = retry == 0 ? 50 : 150;
     co_await sleep_for(Millis(base + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(2 * base)))));
-    answer = co_await dispatcher.execute(request, invocation.install);
+    answer = co_await dispatcher.execute(request, invocation.install, invocation.early_end);
   }
 
   const UtcMicros ended = dependencies_.clock.now();

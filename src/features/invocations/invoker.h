@@ -34,11 +34,12 @@ struct Invocation {
   Retry retry = Retry::kIfNotStarted;
   std::uint32_t hops = 0;  // events that led here, one causing the next
   std::string request_id;
-  std::string trace_parent;       // W3C, of this server's span; or empty
-  std::string user_json;          // an object, or empty
-  std::string method;             // of the log row
-  std::string path;               // of the log row, cut to 2 KiB there; never with a query
-  std::optional<Millis> timeout;  // in place of the install's
+  std::string trace_parent;                // W3C, of this server's span; or empty
+  std::string user_json;                   // an object, or empty
+  std::string method;                      // of the log row
+  std::string path;                        // of the log row, cut to 2 KiB there; never with a query
+  std::optional<Millis> timeout;           // in place of the install's
+  runners::EarlyEnd* early_end = nullptr;  // the caller's; null: runs to its end
   std::variant<protocol::HttpCall, protocol::EventCall, protocol::ScheduleCall> call;
 };
 

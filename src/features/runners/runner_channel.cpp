@@ -109,7 +109,8 @@ Status RunnerChannel::handle_frame(const protocol::FrameHeader& header, std::str
   return {};
 }
 
-Task<RunnerChannel::Outcome> RunnerChannel::execute(const protocol::ExecuteRequest& request, Millis give_up) {
+Task<RunnerChannel::Outcome> RunnerChannel::execute(const protocol::ExecuteRequest& request, Millis give_up,
+                                                    EarlyEnd* early_end) {
   const auto self = shared_from_this();
   if (!up_) co_return std::unexpected(DispatchFailure{fail(ErrorCode::kRunnerUnavailable).error(), false});
   const std::uint64_t id = next_id_++;
@@ -123,13 +124,17 @@ Task<RunnerChannel::Outcome> RunnerChannel::execute(const protocol::ExecuteReque
     co_return std::unexpected(
         DispatchFailure{fail(full ? ErrorCode::kRunnerOverloaded : ErrorCode::kRunnerUnavailable).error(), false});
   }
+  // The runner answers a cancelled call too: with what it has used until then.
+  if (early_end != nullptr) early_end->on_request([this, id] { send_cancel(id); });
   const SteadyTime deadline = services_.clock.steady_now() + give_up;
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void(Outcome)>(
+  auto outcome = co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void(Outcome)>(
       [this, id, deadline](auto handler) {
         auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        pending_.emplace(id, Pending{[shared](Outcome outcome) { std::move (*shared)(std::move(outcome)); }, deadline});
+        pending_.emplace(id, Pending{[shared](Outcome result) { std::move (*shared)(std::move(result)); }, deadline});
       },
       use_task);
+  if (early_end != nullptr) early_end->on_request(nullptr);
+  co_return outcome;
 }
 
 void RunnerChannel::complete(std::uint64_t id, Outcome outcome) {
@@ -180,6 +185,12 @@ Task<> RunnerChannel::sweep() {
   }
 }
 
+void RunnerChannel::send_cancel(std::uint64_t id) {
+  std::string frame;
+  protocol::append_cancel(frame, id);
+  send(std::move(frame));
+}
+
 void RunnerChannel::cancel_overdue() {
   const SteadyTime now = services_.clock.steady_now();
   std::vector<std::uint64_t> overdue;
@@ -187,9 +198,7 @@ void RunnerChannel::cancel_overdue() {
     if (now >= pending.give_up) overdue.push_back(id);
   }
   for (const std::uint64_t id : overdue) {
-    std::string frame;
-    protocol::append_cancel(frame, id);
-    send(std::move(frame));
+    send_cancel(id);
     complete(id, std::unexpected(DispatchFailure{
                      fail(ErrorCode::kDeadlineExceeded, "The runner did not answer in time.").error(), true}));
   }

@@ -37,7 +37,8 @@ class RunnerChannel : public std::enable_shared_from_this<RunnerChannel> {
   // Serves the runner until the channel breaks or is closed. Run once, detached.
   Task<> run();
   // `give_up`: how long to wait for the result before the call is cancelled (the runner's own time-out is shorter).
-  Task<Outcome> execute(const protocol::ExecuteRequest& request, Millis give_up);
+  // `early_end` may be null.
+  Task<Outcome> execute(const protocol::ExecuteRequest& request, Millis give_up, EarlyEnd* early_end);
   bool is_up() const { return up_; }
   std::size_t in_flight() const { return pending_.size(); }
   // Breaks it; waiting calls end.
@@ -59,6 +60,7 @@ class RunnerChannel : public std::enable_shared_from_this<RunnerChannel> {
   void break_channel();
   void send(std::string bytes, process::UniqueFd fd = {});
   Task<> sweep();
+  void send_cancel(std::uint64_t id);
   void cancel_overdue();
   Task<> serve_module(ContentHash hash);
   Task<> serve_host_call(std::uint64_t id, protocol::HostCall call);

@@ -41,7 +41,11 @@ class RunnerSupervisor::CoreDispatcher final : public Dispatcher {
       : channels(slots), executions_(executions), clock_(clock), slack_(slack) {}
 
   Task<std::expected<protocol::ExecuteResponse, DispatchFailure>> execute(protocol::ExecuteRequest& request,
-                                                                          extensions::InstalledPtr install) override {
+                                                                          extensions::InstalledPtr install,
+                                                                          EarlyEnd* early_end) override {
+    if (early_end != nullptr && early_end->is_requested()) {
+      co_return std::unexpected(DispatchFailure{fail(ErrorCode::kCancelled).error(), false});
+    }
     const std::size_t slot = jump_consistent_hash(hash_of(request.context.tenant_id), channels.size());
     const std::shared_ptr<RunnerChannel> channel = channels[slot];
     if (!channel || !channel->is_up()) {
@@ -50,7 +54,7 @@ class RunnerSupervisor::CoreDispatcher final : public Dispatcher {
     }
     const Millis give_up = request.limits.timeout + slack_;
     request.handle = executions_.mint(std::move(install), clock_.steady_now() + give_up, request.context);
-    auto outcome = co_await channel->execute(request, give_up);
+    auto outcome = co_await channel->execute(request, give_up, early_end);
     const broker::LivePtr used = executions_.end(request.handle);
     if (outcome && used) outcome->usage.egress_bytes = used->egress_bytes;  // the runner's word does not count
     co_return outcome;

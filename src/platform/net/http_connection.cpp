@@ -136,7 +136,7 @@ Task<bool> Connection::refuse(Error error) {
 // --- what a handler learns about its client ----------------------------------------------------------------------
 void Connection::when_gone(std::move_only_function<void()> then) {
   when_gone_ = std::move(then);
-  core_->wheel.arm(watch_, std::chrono::steady_clock::now() + kWatchInterval);
+  if (when_gone_) core_->wheel.arm(watch_, std::chrono::steady_clock::now() + kWatchInterval);
 }
 
 void Connection::watch_client() {
