@@ -35,8 +35,9 @@ struct Config {
   std::string s3_access_key;
   std::string s3_secret_key;
   std::string s3_prefix;
-  // access.*, limits.*
+  // access.*, encryption.*, limits.*
   std::string platform_admin_token;
+  std::string keyring;
   bool rate_limits = true;
   std::int64_t read_per_second = 0;
   std::int64_t write_per_second = 0;

@@ -74,6 +74,12 @@ const std::vector<Setting>& settings() {
        .doc = "Bearer token of the platform's administrator (bootstrap and break-glass). Empty = nobody is.",
        .visibility = Visibility::kSecret,
        .aliases = {"PLATFORM_API_ADMIN_TOKEN"}},
+      {.key = "encryption.keyring",
+       .member = &Config::keyring,
+       .fallback = S(""),
+       .doc = "The keyring document itself (docs/guides/secrets.md), for servers that share a database; empty = the file "
+              "keys/keyring.json in the data folder, made at the first start.",
+       .visibility = Visibility::kSecret},
       {.key = "limits.rate_limits",
        .member = &Config::rate_limits,
        .fallback = true,

@@ -38,6 +38,7 @@ struct InstalledExtension {
   std::string extension_name;
   std::vector<std::string> granted_capabilities;  // "storage.kv", …
   std::vector<std::string> granted_egress;        // manifest ∩ grant
+  std::vector<std::string> secrets;               // names that the manifest of a version that may run declares
   std::string config_json;
   protocol::Limits limits;  // plan ∩ install
   std::shared_ptr<const RunnableVersion> current;

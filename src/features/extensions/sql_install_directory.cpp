@@ -200,6 +200,8 @@ Result<InstalledPtr> SqlInstallDirectory::installed_of(const InstallView& view) 
       view.install.granted_caps, {&current->capabilities, rollout ? &rollout->capabilities : nullptr});
   installed->granted_egress =
       effective_egress(view.install.granted_egress, current->egress, rollout ? &rollout->egress : nullptr);
+  installed->secrets = current->secrets;
+  if (rollout) installed->secrets.insert(installed->secrets.end(), rollout->secrets.begin(), rollout->secrets.end());
   installed->config_json = view.install.config_json;
   installed->limits = limits_from_text(view.install.limits_json);
   installed->current = {current, &current->runnable};
@@ -225,6 +227,7 @@ Result<SqlInstallDirectory::ParsedPtr> SqlInstallDirectory::parsed(const Version
   for (const auto& spec : manifest->endpoints) made->runnable.endpoints.push_back(endpoint_of(spec));
   made->capabilities = std::move(manifest->capabilities);
   made->egress = std::move(manifest->egress);
+  made->secrets = std::move(manifest->secrets);
   const std::scoped_lock lock(versions_mutex_);
   forget_unused_versions();
   versions_.insert_or_assign(version.id, made);

@@ -65,6 +65,7 @@ class SqlInstallDirectory final : public InstallDirectory {
     RunnableVersion runnable;
     std::vector<std::string> capabilities;
     std::vector<std::string> egress;
+    std::vector<std::string> secrets;
   };
   using ParsedPtr = std::shared_ptr<const ParsedVersion>;
   static constexpr std::size_t kShards = 64;
