@@ -84,6 +84,12 @@ PostgresConnection::PostgresConnection(PGconn* connection, const PostgresOptions
   PQsetNoticeReceiver(connection, &ignore_notice, nullptr);
 }
 
+std::string PostgresConnection::quoted(std::string_view name) const {
+  const std::unique_ptr<char, decltype(&PQfreemem)> text(
+      PQescapeIdentifier(connection_.get(), name.data(), name.size()), &PQfreemem);
+  return text ? text.get() : std::string(name);
+}
+
 Status PostgresConnection::set_up() {
   if (PQsetnonblocking(connection_.get(), 1) != 0 || PQenterPipelineMode(connection_.get()) != 1) {
     return fail(lost_error(PQerrorMessage(connection_.get())));

@@ -31,6 +31,9 @@ class PostgresConnection final : public Transaction {
   Status commit();
   // Ends a transaction whose end nobody has to wait for: a read, or one that failed.
   void end_without_waiting();
+  // What it is connected as and to, quoted for SQL.
+  std::string user_identifier() const { return quoted(PQuser(connection_.get())); }
+  std::string database_identifier() const { return quoted(PQdb(connection_.get())); }
   // Several statements in one text, inside the transaction.
   Status run_script(const std::string& script);
 
@@ -49,6 +52,7 @@ class PostgresConnection final : public Transaction {
 
   PostgresConnection(PGconn* connection, const PostgresOptions& options);
   Status set_up();
+  std::string quoted(std::string_view name) const;
   Result<Outcome> run(std::string_view statement, const Values& values) override;
   // Sends BEGIN (and the tenant) if that is still to do, and before it what must be outside of a transaction; answers
   // the number of commands sent.

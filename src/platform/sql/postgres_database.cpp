@@ -148,7 +148,10 @@ Status PostgresDatabase::migrate(const std::vector<Migration>& migrations) {
 
 Status PostgresDatabase::migrate_with(PostgresConnection& connection, const std::vector<Migration>& migrations) {
   BH_TRY_VOID(connection.query("SELECT pg_advisory_xact_lock($1)", {kMigrationLock}));
-  BH_TRY_VOID(connection.run_script(kCreateMigrationTable));
+  const std::string user = connection.user_identifier();
+  BH_TRY_VOID(or_not_prepared(connection.run_script(kCreateMigrationTable),
+                              "The database user " + user + " may not create tables.",
+                              "ALTER DATABASE " + connection.database_identifier() + " OWNER TO " + user + ";"));
   BH_TRY(const Rows applied, connection.query(kSelectMigrations, {}));
   BH_TRY(const std::vector<const Migration*> missing, plan_migrations(migrations, applied, Engine::kPostgres));
   BH_TRY_VOID(prepare_tenant_role(connection));

@@ -14,6 +14,8 @@ DO $bulkhead$ BEGIN
   END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $bulkhead$;
+)";
+constexpr const char* kJoinRole = R"(
 DO $bulkhead$ BEGIN
   IF NOT pg_has_role(CURRENT_USER, 'bulkhead_tenant', 'MEMBER') THEN
     GRANT bulkhead_tenant TO CURRENT_USER;
@@ -50,19 +52,28 @@ constexpr std::string_view kTenantReadable = "GRANT SELECT ON TABLE_NAME TO bulk
 
 }  // namespace
 
+Status or_not_prepared(Status outcome, const std::string& why, const std::string& statements) {
+  if (outcome || outcome.error().code != ErrorCode::kInternal) return outcome;
+  return fail_because(ErrorCode::kDatabaseNotPrepared, why + " As a superuser run: " + statements,
+                      std::move(outcome.error()));
+}
+
 Status prepare_tenant_role(PostgresConnection& connection) {
-  if (Status created = connection.run_script(kCreateRole); !created) {
-    return fail_because(ErrorCode::kConflict,
-                        "The role bulkhead_tenant can't be prepared. Let the database user create roles, or as a "
-                        "superuser run CREATE ROLE bulkhead_tenant NOLOGIN and GRANT bulkhead_tenant TO that user.",
-                        std::move(created.error()));
-  }
+  const std::string user = connection.user_identifier();
+  const std::string join = "GRANT bulkhead_tenant TO " + user + ";";
+  BH_TRY_VOID(or_not_prepared(
+      connection.run_script(kCreateRole),
+      "The database user " + user + " may not make the role bulkhead_tenant, which is for row-level security.",
+      "CREATE ROLE bulkhead_tenant NOLOGIN; " + join));
+  BH_TRY_VOID(or_not_prepared(connection.run_script(kJoinRole),
+                              "The database user " + user + " may not act as the role bulkhead_tenant.", join));
   BH_TRY(const Rows role, connection.query(kCheckRole, {}));
   BH_ASSERT(role.size() == 1);
   if (role[0].boolean(0) || role[0].boolean(1)) {
-    return fail(ErrorCode::kConflict,
-                "The role bulkhead_tenant could get around row-level security: it must be NOLOGIN NOSUPERUSER "
-                "NOBYPASSRLS and no member of the database user's role.");
+    return fail(ErrorCode::kDatabaseNotPrepared,
+                "The role bulkhead_tenant could get around row-level security. As a superuser run: ALTER ROLE "
+                "bulkhead_tenant NOLOGIN NOSUPERUSER NOBYPASSRLS; REVOKE " +
+                    user + " FROM bulkhead_tenant;");
   }
   return {};
 }

@@ -11,8 +11,11 @@
 
 namespace bulkhead::sql {
 
-// Creates the role where it is missing, refuses one that could get around the policies (kConflict), and lets the
-// current user act as it.
+// `outcome`, but a refusal of the server as kDatabaseNotPrepared: `statements` are what a superuser runs in our place.
+Status or_not_prepared(Status outcome, const std::string& why, const std::string& statements);
+
+// Creates the role where it is missing, refuses one that could get around the policies, and lets the current user act
+// as it. kDatabaseNotPrepared: a superuser has to do it; the message says how.
 Status prepare_tenant_role(PostgresConnection& connection);
 
 // Policies and grants for the tables that a migration's text marks.

@@ -108,8 +108,34 @@ TEST_F(TenantIsolationTest, ARoleThatCouldGetAroundThePoliciesIsRefused) {
   const Status refused = (*database_)->migrate({kSchema});
   shared_postgres().execute_as_superuser("postgres", "ALTER ROLE bulkhead_tenant NOBYPASSRLS");
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ErrorCode::kConflict);
+  EXPECT_EQ(refused.error().code, ErrorCode::kDatabaseNotPrepared);
   EXPECT_TRUE((*database_)->migrate({kSchema}));
+}
+
+TEST(TenantRole, AUserWhoMayNotPrepareTheDatabaseIsToldWhatASuperuserRuns) {
+  TestPostgres server;  // of its own: roles belong to the whole server
+  const std::string name = server.create_database();
+  server.execute_as_superuser("postgres",
+                              "ALTER ROLE bulkhead NOCREATEROLE; ALTER DATABASE " + name + " OWNER TO postgres");
+  metrics::Registry registry;
+  const auto database = open_postgres({.url = server.url(name), .connections = 1}, registry).value();
+  const auto refused = [&] {
+    const Status migrated = database->migrate({kSchema});
+    EXPECT_FALSE(migrated);
+    EXPECT_EQ(migrated.error().code, ErrorCode::kDatabaseNotPrepared);
+    const std::size_t at = migrated.error().message.find("As a superuser run: ");
+    return migrated.error().message.substr(at + std::string_view("As a superuser run: ").size());
+  };
+  const std::string owner = refused();
+  EXPECT_EQ(owner, "ALTER DATABASE \"" + name + "\" OWNER TO \"bulkhead\";");
+  server.execute_as_superuser(name, owner);
+  const std::string both = refused();
+  EXPECT_EQ(both, "CREATE ROLE bulkhead_tenant NOLOGIN; GRANT bulkhead_tenant TO \"bulkhead\";");
+  server.execute_as_superuser("postgres", "CREATE ROLE bulkhead_tenant NOLOGIN");
+  const std::string one = refused();
+  EXPECT_EQ(one, "GRANT bulkhead_tenant TO \"bulkhead\";");
+  server.execute_as_superuser("postgres", one);
+  EXPECT_TRUE(database->migrate({kSchema}));
 }
 
 }  // namespace
