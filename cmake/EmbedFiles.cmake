@@ -3,7 +3,7 @@
 # adds to TARGET a source that defines
 #   std::span<const bulkhead::EmbeddedFile> bulkhead::NAME_files();    (declare it as base/embedded_file.h says)
 # with every file below each FOLDER, its path being PREFIX/path-in-FOLDER (PREFIX may be empty), in path order.
-# Built folders (dist, node_modules) are left out.
+# Built folders (dist, node_modules, target) are left out.
 function(bh_embed_files target name)
   set(pairs "")
   set(depends "")
@@ -12,7 +12,7 @@ function(bh_embed_files target name)
     string(REGEX REPLACE "^([^=]*)=(.*)$" "\\2" folder "${pair}")
     get_filename_component(folder ${folder} ABSOLUTE)
     file(GLOB_RECURSE files CONFIGURE_DEPENDS ${folder}/*)
-    list(FILTER files EXCLUDE REGEX "/(dist|node_modules)/")
+    list(FILTER files EXCLUDE REGEX "/(dist|node_modules|target)/")
     foreach(file ${files})
       file(RELATIVE_PATH path ${folder} ${file})
       if(prefix)

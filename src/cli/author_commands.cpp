@@ -237,8 +237,8 @@ void add_author_commands(Commands& commands, CLI::App& ext) {
                                  "  bulkhead ext new com.example.visits --template c --dir visits");
     const auto options = std::make_shared<NewOptions>();
     command->add_option("name", options->name, "Reverse-domain name")->required();
-    command->add_option("--template,-t", options->template_name, "assemblyscript or c")
-        ->check(CLI::IsMember({"assemblyscript", "c"}))
+    command->add_option("--template,-t", options->template_name, "assemblyscript, c or rust")
+        ->check(CLI::IsMember({"assemblyscript", "c", "rust"}))
         ->capture_default_str();
     command->add_option("--publisher", options->publisher, "Publisher in the manifest")->capture_default_str();
     command->add_option("--dir", options->folder, "Folder to make (default: the name)");

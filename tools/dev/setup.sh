@@ -56,11 +56,15 @@ first_version() { grep -oE '[0-9]+\.[0-9]+(\.[0-9]+)?' | head -n 1; }
 
 rust_version() { { rustc --version && cargo --version; } 2>/dev/null | sort -V | first_version; }
 
+# Whether the toolchain in use can build guests without the standard library's source.
+rust_has_wasm() { ls "$(rustc --print sysroot 2>/dev/null)"/lib/rustlib/wasm32-unknown-unknown/lib/libcore-* >/dev/null 2>&1; }
+
 setup_system() {
   local wanted=() missing=() package rust
   mapfile -t wanted < <(list tools/dev/packages.txt)
   rust=$(rust_version || true)
   version_at_least "$rust" "$MIN_RUST" || wanted+=(rustc-web cargo-web)
+  rust_has_wasm || wanted+=(rustc-web cargo-web rust-web-src) # for guests in Rust
   for package in "${wanted[@]}"; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
   done

@@ -17,9 +17,11 @@ export class Request {
   get path(): string {
     return this.http.get("path").asString("");
   }
-  /** The endpoint's `handler` in the manifest. */
+  /** The `handler` in the manifest: of the endpoint, the subscription or the schedule. */
   get handler(): string {
-    return this.http.get("handler").asString("");
+    const http = this.http;
+    const reason = http.isNull ? (this.event.isNull ? this.schedule : this.event) : http;
+    return reason.get("handler").asString("");
   }
   /** request_id, tenant_id, install_id, config, user, … */
   get context(): Json {

@@ -8,7 +8,12 @@ import {
   context,
   decodeBase64,
   encodeBase64,
+  events,
+  http,
   log,
+  metrics,
+  schedules,
+  secrets,
   serve,
   storage,
 } from "@bulkhead/assemblyscript";
@@ -106,7 +111,22 @@ function checkStorage(): void {
   check("kind", value.kind == Kind.Object);
 }
 
+// The install of these checks is not granted any of it: each call is refused, with words, and nothing traps.
+function checkDenials(): void {
+  const key = secrets.handle("key");
+  check("secrets", key.code == Code.Denied && secrets.get("key").code == Code.Denied);
+  const answer = http.post("https://example.com").secretHeader("authorization", "Bearer ", key).json(Json.object()).timeout(100).send();
+  check("http", !answer.ok && answer.code == Code.Denied && answer.status == 0 && answer.message.includes("http.fetch"));
+  check("events", events.emit("a.b", Json.null()).code == Code.Denied);
+  check("register", schedules.register("a", "0 3 * * *").code == Code.Denied);
+  check("cancel", schedules.cancel("a") == Code.Denied);
+  const labels = Json.object().set("kind", Json.string("a"));
+  check("counter", metrics.counter("a", 1, labels) == Code.Denied);
+  check("gauge", metrics.gauge("a", 1) == Code.Denied && metrics.histogram("a", 1) == Code.Denied);
+}
+
 function handle(request: Request): Response {
+  checkDenials();
   checkGrammar();
   checkReading();
   checkWriting();
