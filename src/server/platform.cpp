@@ -23,6 +23,8 @@
 #include "features/guard/idempotency.h"
 #include "features/guard/rate_limiter.h"
 #include "features/invocations/invoker.h"
+#include "features/quarantine/call_policy.h"
+#include "features/quarantine/routes.h"
 #include "features/runners/publishing_compiler.h"
 #include "features/runners/runner_supervisor.h"
 #include "features/runners/stored_bundle_source.h"
@@ -43,6 +45,9 @@ constexpr Millis kDatabasePatience{30'000};
 constexpr std::size_t kPoolThreads = 4;
 constexpr std::size_t kPoolQueue = 4'096;
 constexpr std::size_t kRateBuckets = 1 << 16;
+// Of runners alone, which hear of no changes: how long what they know may hold, and how often they look.
+constexpr Millis kBlindValidity{1'000};
+constexpr Millis kTrustLook{500};
 
 std::string key_text(const std::array<std::uint8_t, 32>& key) {
   return hex_encode({reinterpret_cast<const char*>(key.data()), key.size()});
@@ -65,6 +70,25 @@ guard::RateLimits configured_rate_limits(const Config& config) {
   scale(access::LimitClass::kExecute, config.execute_per_second);
   scale(access::LimitClass::kUpload, config.upload_per_second);
   return limits;
+}
+
+std::string joined(const std::vector<std::string>& items) {
+  std::string text;
+  for (const std::string& item : items) text += (text.empty() ? "" : ",") + item;
+  return text;
+}
+
+quarantine::CallPolicyOptions call_policy_options(const Config& config) {
+  quarantine::CallPolicyOptions options;
+  options.thresholds = {.enabled = config.quarantine,
+                        .window = std::chrono::seconds(config.quarantine_window_s),
+                        .traps = static_cast<std::uint32_t>(config.quarantine_traps),
+                        .out_of_memory = static_cast<std::uint32_t>(config.quarantine_out_of_memory),
+                        .policy_violations = static_cast<std::uint32_t>(config.quarantine_policy_violations),
+                        .share = static_cast<std::uint32_t>(config.quarantine_share_percent)};
+  if (config.quarantine_minutes > 0) options.quarantine_time = std::chrono::minutes(config.quarantine_minutes);
+  options.breaker_enabled = config.circuit_breaker;
+  return options;
 }
 
 }  // namespace
@@ -96,6 +120,10 @@ struct Platform::Parts {
   std::unique_ptr<access::Authenticator> authenticator;
   std::unique_ptr<guard::RateLimiter> rate_limiter;
   std::unique_ptr<guard::IdempotencyService> idempotency;
+
+  // quarantine
+  std::unique_ptr<quarantine::QuarantineService> quarantines;
+  std::unique_ptr<quarantine::CallPolicy> call_policy;
 
   // extensions
   std::unique_ptr<extensions::TrustService> trust;
@@ -141,15 +169,17 @@ struct Platform::Parts {
 
   Status open_stores();
   Status make_access();
+  void make_quarantine();
   Status make_extensions();
   Status make_runners();
   Status make_gateway();
   Result<access::RouteTable> make_routes();
   Status listen();
-  Status recover_idempotency();
+  Status recover_calls();
   void subscribe();
   void on_install_changed(const bus::Message& message);
   void on_trust_changed();
+  Task<> watch_trust();
   void start_background();
   Task<> drain();
   void wake_relay() { relay->notify(); }
@@ -195,6 +225,21 @@ Status Platform::Parts::make_access() {
   return {};
 }
 
+void Platform::Parts::make_quarantine() {
+  quarantines = std::make_unique<quarantine::QuarantineService>(
+      quarantine::QuarantineService::Dependencies{*database, clock, random, [this] { wake_relay(); },
+                                                  [this](Task<> task) {
+                                                    asio::co_spawn(cores->at(0).executor(), std::move(task),
+                                                                   [](const std::exception_ptr& escaped) {
+                                                                     if (escaped) std::terminate();
+                                                                   });
+                                                  }},
+      registry);
+  call_policy = std::make_unique<quarantine::CallPolicy>(call_policy_options(config), *quarantines, clock, registry);
+  quarantines->on_release([this](const InstallId& install) { call_policy->release(install); });
+  quarantines->listen(*bus, cores->at(0));
+}
+
 Status Platform::Parts::make_extensions() {
   const bool dev_trust = config.trust_mode == "dev";
   if (dev_trust) {
@@ -207,7 +252,9 @@ Status Platform::Parts::make_extensions() {
   staging = std::make_unique<extensions::StagingFolder>(std::move(opened));
   bundles = std::make_unique<extensions::StoredBundles>(*database, *blobs, *trust, *staging, *pool);
   extension_registry = std::make_unique<extensions::RegistryService>(*database, clock, random);
-  directory = std::make_unique<extensions::SqlInstallDirectory>(*database, clock, registry);
+  extensions::SqlInstallDirectory::Options directory_options;
+  if (role == Role::kRunnersOnly) directory_options.keep = directory_options.keep_absent = kBlindValidity;
+  directory = std::make_unique<extensions::SqlInstallDirectory>(*database, clock, registry, directory_options);
   directory->listen(*bus, cores->at(0));
   provisioning = std::make_unique<extensions::Provisioning>(*database, provisioner, clock);
   installs = std::make_unique<extensions::InstallService>(
@@ -227,6 +274,9 @@ Status Platform::Parts::make_runners() {
   runners::CompilerOptions compiler_options;
   compiler_options.program = process::self_exe();
   compiler_options.arguments = {"compiler"};
+  const std::string layers = joined(config.require_layers);
+  if (!layers.empty())
+    compiler_options.arguments.insert(compiler_options.arguments.end(), {"--require-layers", layers});
   compiler_options.parallel = static_cast<std::size_t>(config.compiler_parallel);
   compiler_options.timeout = Millis(config.compiler_timeout_ms);
   compiler_options.memory = Bytes{static_cast<std::uint64_t>(config.compiler_memory_mb) << 20U};
@@ -257,6 +307,7 @@ Status Platform::Parts::make_runners() {
                        key_text(service_keys->public_key),
                        "--slots",
                        std::to_string(config.runner_slots)};
+  if (!layers.empty()) options.arguments.insert(options.arguments.end(), {"--require-layers", layers});
   options.processes = static_cast<std::size_t>(config.runner_processes);
   options.http_listener = runner_socket ? runner_socket->socket.get() : -1;
   supervisor = std::make_unique<runners::RunnerSupervisor>(*cores, std::move(options), *modules, *broker, tables,
@@ -272,7 +323,7 @@ Status Platform::Parts::make_gateway() {
   std::vector<runners::Dispatcher*> dispatchers;
   for (std::size_t core = 0; core < cores->size(); ++core) dispatchers.push_back(&supervisor->dispatcher(core));
   invoker = std::make_unique<invocations::Invoker>(
-      invocations::Invoker::Dependencies{std::move(dispatchers), *execution_log, clock}, registry);
+      invocations::Invoker::Dependencies{std::move(dispatchers), *execution_log, clock, call_policy.get()}, registry);
   gateway = std::make_unique<gateway::GatewayService>(
       gateway::GatewayService::Dependencies{*authorizer, *tenants, *directory, *invoker, *idempotency}, registry);
   test_runs = std::make_unique<gateway::TestRunService>(
@@ -283,11 +334,12 @@ Status Platform::Parts::make_gateway() {
 Result<access::RouteTable> Platform::Parts::make_routes() {
   access::Routes all;
   const auto add = [&](access::Routes routes) { std::move(routes.begin(), routes.end(), std::back_inserter(all)); };
-  add(health_routes(
-      {*database, *blobs, *supervisor, *authorizer, registry, static_cast<std::size_t>(config.runner_processes)}));
+  add(health_routes({*database, *blobs, *supervisor, *authorizer, registry,
+                     static_cast<std::size_t>(config.runner_processes), modules->engine().sandbox_json}));
   add(access::access_routes({*database, *organizations, *api_keys, *tenants, *authorizer, clock}));
   add(extensions::extension_routes(
       {*authorizer, *tenants, *extension_registry, *publisher, *installs, *trust, *uploads, *staging, *pool}));
+  add(quarantine::quarantine_routes({*authorizer, *tenants, *quarantines}));
   add(executions::execution_routes({*database, *execution_log, *authorizer, *tenants, clock, draining}));
   add(gateway::gateway_routes(*gateway));
   add(gateway::test_run_routes(*test_runs));
@@ -313,9 +365,14 @@ Status Platform::Parts::listen() {
   return {};
 }
 
-Status Platform::Parts::recover_idempotency() {
+// What the store knows of calls that were in flight, and of installs that must not be called.
+Status Platform::Parts::recover_calls() {
   std::promise<Status> recovered;
   cores->spawn(0, [this, &recovered]() -> Task<> {
+    if (const auto loaded = co_await quarantines->load(); !loaded) {
+      recovered.set_value(fail(loaded.error()));
+      co_return;
+    }
     const auto unknown = co_await idempotency->recover();
     if (unknown && *unknown > 0) log::warn("idempotency_outcomes_unknown", {{"records", *unknown}});
     recovered.set_value(unknown ? Status() : fail(unknown.error()));
@@ -326,6 +383,19 @@ Status Platform::Parts::recover_idempotency() {
 void Platform::Parts::on_trust_changed() {
   modules->evict_all();
   supervisor->forget_modules();
+}
+
+// In place of `trust.changed`, of which runners alone don't hear.
+Task<> Platform::Parts::watch_trust() {
+  std::string known;
+  while (!draining) {
+    const auto state = co_await trust->state();
+    if (state && *state != known) {
+      known = *state;
+      on_trust_changed();
+    }
+    co_await sleep_for(kTrustLook);
+  }
 }
 
 void Platform::Parts::on_install_changed(const bus::Message& message) {
@@ -351,7 +421,12 @@ void Platform::Parts::subscribe() {
 }
 
 void Platform::Parts::start_background() {
-  relay->start();
+  if (role == Role::kPlatform) {
+    relay->start();
+  } else {
+    // The events are serve's: the bus lies inside one process, so whoever relays one takes it from everybody else.
+    cores->spawn(0, [this] { return watch_trust(); });
+  }
   supervisor->start();
   if (execution_log) execution_log->start(*cores);
   cores->spawn(0, [this] { return denials->keep_writing(); });
@@ -386,6 +461,7 @@ Result<std::unique_ptr<Platform>> Platform::start(const Config& config, Role rol
   }
   BH_TRY_VOID(parts->open_stores());
   BH_TRY_VOID(parts->make_access());
+  parts->make_quarantine();
   BH_TRY_VOID(parts->make_extensions());
   BH_TRY_VOID(parts->make_runners());
   const bool platform = role == Role::kPlatform;
@@ -394,7 +470,7 @@ Result<std::unique_ptr<Platform>> Platform::start(const Config& config, Role rol
   parts->subscribe();
   parts->signals = std::make_unique<process::ShutdownSignals>(parts->cores->at(0).executor());
   parts->cores->start();
-  if (platform) BH_TRY_VOID(parts->recover_idempotency());
+  if (platform) BH_TRY_VOID(parts->recover_calls());
   parts->start_background();
   if (platform) BH_TRY_VOID(parts->listen());
   return std::unique_ptr<Platform>(new Platform(std::move(parts)));

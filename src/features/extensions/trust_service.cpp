@@ -177,6 +177,10 @@ Result<bundles::TrustBundle> TrustService::parsed(const std::vector<TrustRecord>
   return trust;
 }
 
+Task<Result<std::string>> TrustService::state() {
+  co_return co_await database_.system_read([](sql::SystemTx& tx) { return trust_state(tx); });
+}
+
 Task<Result<bundles::TrustBundle>> TrustService::bundle_for(std::optional<TenantId> owner) {
   BH_CO_TRY(const auto records,
             co_await database_.system_read([owner](sql::SystemTx& tx) { return list_trust_for(tx, owner); }));

@@ -42,6 +42,8 @@ class TrustService {
   // kNotFound.
   Task<Status> revoke(access::Actor actor, std::optional<TenantScope> scope, TrustEntryId id);
 
+  // Differs from before once any entry was added or revoked: for whoever does not hear of `trust.changed`.
+  Task<Result<std::string>> state();
   // What counts for the extensions of `owner` (none: only the platform's entries). The entries are read afresh each
   // time; keys and certificates are parsed anew only when the entries differ from those of before.
   Task<Result<bundles::TrustBundle>> bundle_for(std::optional<TenantId> owner);

@@ -87,6 +87,12 @@ Status set_trust_revoked(sql::TenantTx& tx, const TrustEntryId& id, UtcMicros no
                  {id, now}));
 }
 
+Result<std::string> trust_state(sql::SystemTx& tx) {
+  BH_TRY(const sql::Row row,
+         tx.query_one("SELECT COUNT(*), COUNT(revoked_at), COALESCE(MAX(id), '') FROM trust_entry"));
+  return std::to_string(row.integer(0)) + "/" + std::to_string(row.integer(1)) + "/" + row.text(2);
+}
+
 Result<std::vector<TrustRecord>> list_trust_for(sql::SystemTx& tx, const std::optional<TenantId>& owner) {
   return records_of(
       tx.query(select("WHERE tenant_id IS NULL OR tenant_id = $1 ORDER BY id"), {owner ? owner->to_string() : ""}));

@@ -19,6 +19,9 @@ Result<std::vector<TrustRecord>> list_trust(sql::TenantTx& tx);
 Status set_trust_revoked(sql::SystemTx& tx, const TrustEntryId& id, UtcMicros now);
 Status set_trust_revoked(sql::TenantTx& tx, const TrustEntryId& id, UtcMicros now);
 
+// Differs from before once any entry was added or revoked.
+Result<std::string> trust_state(sql::SystemTx& tx);
+
 // What counts for the extensions of `owner`: the platform's entries and its own, revoked ones included. Ordered by id.
 Result<std::vector<TrustRecord>> list_trust_for(sql::SystemTx& tx, const std::optional<TenantId>& owner);
 
