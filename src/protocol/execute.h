@@ -47,6 +47,7 @@ struct EventCall {
   std::string payload_json;
   std::string handler = {};   // the subscription's, from the manifest
   std::uint32_t attempt = 1;  // counts from 1: a repetition has the same id
+  std::string source = {};    // name of the extension that emitted it; empty: the platform
 };
 struct ScheduleCall {
   std::string id;
@@ -83,6 +84,7 @@ struct Usage {
   std::optional<std::uint64_t> fuel;
   std::uint64_t egress_bytes = 0;
   std::uint32_t host_calls = 0;
+  std::uint32_t denied_host_calls = 0;  // as the broker counts them; a runner is not asked
 };
 
 struct LogLine {

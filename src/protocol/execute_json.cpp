@@ -124,6 +124,7 @@ void append_call(std::string& out, const EventCall& call) {
   out += R"(,"payload":)";
   out += call.payload_json.empty() ? "null" : call.payload_json;
   append_text_member(out, R"(,"handler":)", call.handler);
+  append_text_member(out, R"(,"source":)", call.source);
   if (call.attempt > 1) {
     out += R"(,"attempt":)";
     append_number(out, std::uint64_t{call.attempt});

@@ -215,6 +215,7 @@ void write_call(Writer& writer, const EventCall& call) {
   writer.text(call.payload_json);
   writer.text(call.handler);
   writer.u32(call.attempt);
+  writer.text(call.source);
 }
 
 void write_call(Writer& writer, const ScheduleCall& call) {
@@ -244,6 +245,7 @@ void read_call(Reader& reader, ExecuteRequest& request) {
       call.payload_json = reader.text();
       call.handler = reader.text();
       call.attempt = reader.u32();
+      call.source = reader.text();
       return;
     }
     case 2: {

@@ -106,7 +106,7 @@ TEST(Frames, CarryAnExecuteRequest) {
 
 TEST(Frames, CarryEventsAndSchedules) {
   ExecuteRequest request = sample_request();
-  request.call = EventCall{"t", "1", "{}", "on_created", 3};
+  request.call = EventCall{"t", "1", "{}", "on_created", 3, "com.example.a"};
   std::string out;
   append_execute(out, 1, request);
   const auto event = parse_execute(out.substr(kFrameHeaderSize));
@@ -115,6 +115,7 @@ TEST(Frames, CarryEventsAndSchedules) {
   EXPECT_EQ(std::get<EventCall>(event->call).payload_json, "{}");
   EXPECT_EQ(std::get<EventCall>(event->call).handler, "on_created");
   EXPECT_EQ(std::get<EventCall>(event->call).attempt, 3U);
+  EXPECT_EQ(std::get<EventCall>(event->call).source, "com.example.a");
   out.clear();
   request.call = ScheduleCall{"nightly", "tidy", "[1]", "2026-11-22T03:00:00Z"};
   append_execute(out, 1, request);

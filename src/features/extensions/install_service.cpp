@@ -107,7 +107,12 @@ Task<Result<bundles::Manifest>> InstallService::verified_manifest(const Version&
 
 Task<Status> InstallService::verify(const Version& version) {
   BH_CO_TRY(const bundles::Manifest manifest, co_await verified_manifest(version));
-  co_return Status();
+  co_return check_followers(manifest);
+}
+
+Status InstallService::check_followers(const bundles::Manifest& manifest) const {
+  for (const InstallFollower* follower : dependencies_.followers) BH_TRY_VOID(follower->check(manifest));
+  return {};
 }
 
 Task<Result<bundles::Manifest>> InstallService::manifest_of(VersionId id) {
@@ -134,10 +139,11 @@ Task<Result<InstallDetails>> InstallService::create(access::Actor actor, TenantS
   if (wanted.config) BH_CO_TRY_VOID(set_config(install, *wanted.config));
   if (wanted.limits) BH_CO_TRY_VOID(set_limits(install, *wanted.limits));
   BH_CO_TRY_VOID(check_config(install.config_json, manifest));
+  BH_CO_TRY_VOID(check_followers(manifest));
 
   for (const std::string& domain :
        runner_domain_candidates(scope.tenant(), install.extension_id, dependencies_.domain_root)) {
-    auto inserted = co_await insert(actor, scope, install, domain);
+    auto inserted = co_await insert(actor, scope, install, domain, manifest);
     if (inserted) co_return co_await details(std::move(*inserted));
     if (inserted.error().code != ErrorCode::kAlreadyExists) co_return fail(std::move(inserted.error()));
     BH_CO_TRY(const auto present,
@@ -149,13 +155,16 @@ Task<Result<InstallDetails>> InstallService::create(access::Actor actor, TenantS
 }
 
 Task<Result<Install>> InstallService::insert(const access::Actor& actor, TenantScope scope, Install install,
-                                             std::string domain) {
+                                             std::string domain, const bundles::Manifest& manifest) {
   install.runner_domain = std::move(domain);
   const bus::Event event =
       changed_event(dependencies_.clock, dependencies_.random, scope.tenant(), install, "install.create");
   auto inserted =
-      co_await dependencies_.database.write(scope, [this, install, actor, event](sql::TenantTx& tx) -> Result<Install> {
+      co_await dependencies_.database.write(scope, [&, install, actor, event](sql::TenantTx& tx) -> Result<Install> {
         BH_TRY_VOID(insert_install(tx, install));
+        for (InstallFollower* follower : dependencies_.followers) {
+          BH_TRY_VOID(follower->follow(tx, install, manifest));
+        }
         BH_TRY_VOID(
             access::append_audit(tx,
                                  access::audit_entry(actor, "install.create", "install:" + install.id.to_string(),
@@ -282,12 +291,14 @@ Task<Result<InstallDetails>> InstallService::change(access::Actor actor, TenantS
 
 Task<Result<Install>> InstallService::save(const access::Actor& actor, TenantScope scope, const Install& before,
                                            Install after, std::string action) {
+  BH_CO_TRY(const bundles::Manifest manifest, co_await manifest_of(after.version_id));
   after.revision = before.revision + 1;
   after.updated_at = dependencies_.clock.now();
   const bus::Event event = changed_event(dependencies_.clock, dependencies_.random, scope.tenant(), after, action);
-  auto saved = co_await dependencies_.database.write(
-      scope, [this, &actor, &before, after, action, event](sql::TenantTx& tx) -> Result<Install> {
+  auto saved =
+      co_await dependencies_.database.write(scope, [&, after, action, event](sql::TenantTx& tx) -> Result<Install> {
         BH_TRY_VOID(update_install(tx, after));
+        for (InstallFollower* follower : dependencies_.followers) BH_TRY_VOID(follower->follow(tx, after, manifest));
         json::value audit_before = audit_view(before), audit_after = audit_view(after);
         if (before.config_json != after.config_json) audit_after.as_object()["config_changed"] = true;
         BH_TRY_VOID(access::append_audit(tx,
@@ -307,6 +318,7 @@ Task<Status> InstallService::remove(access::Actor actor, TenantScope scope, Inst
   const bus::Event event =
       changed_event(dependencies_.clock, dependencies_.random, scope.tenant(), install, "install.delete");
   auto removed = co_await dependencies_.database.write(scope, [&](sql::TenantTx& tx) -> Status {
+    for (InstallFollower* follower : dependencies_.followers) BH_TRY_VOID(follower->forget(tx, install.id));
     BH_TRY_VOID(delete_install(tx, install.id));
     BH_TRY_VOID(access::append_audit(
         tx, access::audit_entry(actor, "install.delete", "install:" + install.id.to_string(), audit_view(install)), now,

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "features/access/audit.h"
+#include "features/extensions/install_follower.h"
 #include "features/extensions/install_store.h"
 #include "features/extensions/installed.h"
 #include "features/extensions/provisioning.h"
@@ -66,6 +67,7 @@ class InstallService {
     std::string domain_root;
     Provisioning& provisioning;
     std::function<void()> after_commit;  // wakes the outbox's relay
+    std::vector<InstallFollower*> followers = {};
   };
   explicit InstallService(Dependencies dependencies);
 
@@ -94,14 +96,17 @@ class InstallService {
  private:
   Task<Result<Install>> load(TenantScope scope, InstallId id);
   Task<Result<bundles::Manifest>> verified_manifest(const Version& version);
+  // Signature, hash, and what the followers say of its manifest.
   Task<Status> verify(const Version& version);
+  Status check_followers(const bundles::Manifest& manifest) const;
   Task<Result<bundles::Manifest>> manifest_of(VersionId id);
   Task<Status> put_version(TenantScope scope, Install& install, const std::string& version);
   Task<Status> put_rollout(TenantScope scope, Install& install, const Rollout& rollout);
   // Which parts of an install a change touched, and so must be judged again.
   enum class Judge : std::uint8_t { kConfig, kConfigAndGrants };
   Task<Status> check_settings(const Install& install, Judge judge);
-  Task<Result<Install>> insert(const access::Actor& actor, TenantScope scope, Install install, std::string domain);
+  Task<Result<Install>> insert(const access::Actor& actor, TenantScope scope, Install install, std::string domain,
+                               const bundles::Manifest& manifest);
   Task<Result<Install>> save(const access::Actor& actor, TenantScope scope, const Install& before, Install after,
                              std::string action);
   Task<Result<InstallDetails>> details(Install install);
