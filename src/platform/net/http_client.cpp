@@ -20,8 +20,6 @@ using Clock = std::chrono::steady_clock;
 using Timer = asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Executor>;
 using Answer = std::move_only_function<void(Result<ClientResponse>)>;
 
-constexpr std::size_t kMostPools = 4096;
-constexpr long kIdleConnectionsPerPool = 16;
 constexpr auto kIdlePool = std::chrono::seconds(60);
 
 class Loop;
@@ -30,7 +28,7 @@ class Loop;
 // its connections.
 class Pool {
  public:
-  Pool(Loop& loop, std::uint32_t id);
+  Pool(Loop& loop, std::uint32_t id, long idle_connections);
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -78,6 +76,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
 
  private:
   Result<Pool*> pool_for(const std::string& key);
+  bool end_idlest_pool();
   template <typename Handler>
   void start(Pool& pool, std::unique_ptr<Transfer> transfer, Handler handler);
   void arm();
@@ -97,7 +96,8 @@ class Loop : public std::enable_shared_from_this<Loop> {
 };
 
 // --- Pool --------------------------------------------------------------------------------------------------------
-Pool::Pool(Loop& loop, std::uint32_t id) : loop_(loop), id_(id), multi_(curl_multi_init()), timer_(loop.executor()) {
+Pool::Pool(Loop& loop, std::uint32_t id, long idle_connections)
+    : loop_(loop), id_(id), multi_(curl_multi_init()), timer_(loop.executor()) {
   BH_ASSERT(multi_ != nullptr);
   curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, static_cast<void*>(this));
   curl_multi_setopt(
@@ -112,7 +112,7 @@ Pool::Pool(Loop& loop, std::uint32_t id) : loop_(loop), id_(id), multi_(curl_mul
         static_cast<Pool*>(self)->arm_timer(milliseconds);
         return 0;
       });
-  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, kIdleConnectionsPerPool);
+  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, idle_connections);
 }
 
 Pool::~Pool() {
@@ -198,6 +198,7 @@ Task<Result<ClientResponse>> Loop::send(std::shared_ptr<Loop> self, ClientReques
   if (pool->in_flight() >= self->options_.max_in_flight_per_pool || self->in_flight_ >= self->options_.max_in_flight) {
     co_return fail(ErrorCode::kOverloaded, "Too many outbound requests are in flight.");
   }
+  BH_CO_TRY_VOID(transfer->count_sent());
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void(Result<ClientResponse>)>(
       [](auto handler, Loop* loop, Pool* chosen, std::unique_ptr<Transfer> job) {
         loop->start(*chosen, std::move(job), std::move(handler));
@@ -237,15 +238,28 @@ Pool* Loop::find(std::uint32_t id) {
 
 Result<Pool*> Loop::pool_for(const std::string& key) {
   if (const auto found = pools_.find(key); found != pools_.end()) return found->second.get();
-  if (pools_.size() >= kMostPools)
+  if (pools_.size() >= options_.max_pools && !end_idlest_pool())
     return fail(ErrorCode::kOverloaded, "Too many outbound connection pools are in use.");
-  auto pool = std::make_unique<Pool>(*this, ++last_id_);
+  auto pool = std::make_unique<Pool>(*this, ++last_id_, options_.idle_connections_per_pool);
   Pool* made = pool.get();
   by_id_.emplace(made->id(), made);
   const bool first = pools_.empty();
   pools_.emplace(key, std::move(pool));
   if (first) sweep();
   return made;
+}
+
+// False when all pools are busy.
+bool Loop::end_idlest_pool() {
+  auto idlest = pools_.end();
+  for (auto pool = pools_.begin(); pool != pools_.end(); ++pool) {
+    if (pool->second->in_flight() > 0) continue;
+    if (idlest == pools_.end() || pool->second->last_used() < idlest->second->last_used()) idlest = pool;
+  }
+  if (idlest == pools_.end()) return false;
+  by_id_.erase(idlest->second->id());
+  pools_.erase(idlest);
+  return true;
 }
 
 // Waits for the epoll set, as long as there is something to wait for.

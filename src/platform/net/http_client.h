@@ -3,7 +3,7 @@
 // reused connection skips the dial guard: requests of one key must share one guard policy. (Requests with and without a
 // guard never share connections, whatever their key.)
 //
-// HTTP/1.1 over TCP or TLS with the certificate verified; no proxy, cookies, netrc, HTTP/0.9 or content decoding. The
+// HTTP/1.1 over TCP or TLS with the certificate verified; no proxy, cookies, netrc or HTTP/0.9. The
 // fields host, content-length, transfer-encoding, connection, expect, te, trailer, upgrade and proxy-* belong to the
 // client: those of a request are dropped. A request on a kept connection that the server had closed meanwhile is sent
 // again on a new one when nothing of an answer came (RFC 9110 §9.2.2 leaves POST to us: the body was not processed by a
@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -51,6 +52,17 @@ struct ClientRequest {
   // no other address works. Empty = operator-configured target.
   std::function<Status(const boost::asio::ip::address&, std::uint16_t port)> dial_guard{};
   std::optional<AwsSignature> aws_signature{};
+  // Counts HTTP bytes (not those of TLS and TCP): called with the request's head and body before it is sent, then with
+  // what arrives, as on the wire. An error ends the request and is its error. It may still be called with the last
+  // bytes when the request is over or cancelled; not later.
+  std::function<Status(std::uint64_t bytes)> meter{};
+  // When set, these are dialled instead of what DNS says about the URL's host.
+  std::vector<boost::asio::ip::address> addresses{};
+  // "sha256//BASE64" of the public keys of which an https server must show one, separated by ";". Empty: any.
+  std::string pinned_public_keys{};
+  // kDecoded asks for compressed answers and undoes one layer of gzip, deflate, br or zstd; response_limit bounds what
+  // comes out.
+  enum class Content : std::uint8_t { kAsSent, kDecoded } content = Content::kAsSent;
 };
 
 struct ClientResponse {
@@ -64,7 +76,7 @@ class HttpClient {
   virtual ~HttpClient() = default;
   // Must be awaited on the client's core. Errors: kUnavailable (can't connect, broken), kDeadlineExceeded,
   // kPayloadTooLarge, kTargetDenied (or whatever the dial guard says), kBadRequest (bad URL, method or header),
-  // kOverloaded (too many requests in flight), kStorageFull (download_file), kCancelled, kShuttingDown.
+  // kOverloaded (too many requests in flight), kStorageFull (download_file), kCancelled, kShuttingDown, or the meter's.
   virtual Task<Result<ClientResponse>> send(ClientRequest request) = 0;
 };
 
@@ -72,6 +84,8 @@ struct HttpClientOptions {
   std::string ca_file{};  // PEM; empty = the system's authorities
   std::size_t max_in_flight_per_pool = 256;
   std::size_t max_in_flight = 4096;
+  std::size_t max_pools = 4096;  // one more ends the pool that was idle for the longest time
+  long idle_connections_per_pool = 16;
 };
 
 // May be destroyed on any thread; requests still in flight answer kShuttingDown.

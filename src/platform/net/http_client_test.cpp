@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -11,6 +12,7 @@
 #include <filesystem>
 #include <future>
 
+#include "base/ids.h"
 #include "platform/net/http_client_test_server.h"
 #include "platform/net/ssrf_guard.h"
 #include "platform/process/child_process.h"
@@ -370,6 +372,142 @@ TEST_F(HttpClientTest, RequestsInFlightEndWithTheClient) {
   over.set_value();
 }
 
+TEST_F(HttpClientTest, CountsEveryByteOfHeadAndBodyBothWays) {
+  std::atomic<std::size_t> request_size = 0;
+  std::size_t answer_size = 0;
+  RawServer server([&](const auto& request) {
+    request_size = request.head.size() + 2 + request.body.size();
+    std::string answer = ok(std::string(100'000, 'x'), "x-one: 1\r\n");
+    if (request.head.starts_with("HEAD")) answer.resize(answer.find("\r\n\r\n") + 4);
+    answer_size = answer.size();
+    return answer;
+  });
+  struct Case {
+    std::string method, body;
+    std::vector<std::pair<std::string, std::string>> headers;
+    ClientRequest::Content content = ClientRequest::Content::kAsSent;
+  };
+  const std::vector<Case> cases = {
+      {"GET", "", {}},
+      {"HEAD", "", {{"user-agent", "me"}}},
+      {"POST", std::string(12'345, 'b'), {{"accept", "text/plain"}, {"x-empty", ""}, {"connection", "dropped"}}},
+      {"PUT", "", {{"content-type", " a/b "}}},
+      {"DELETE", "x", {}, ClientRequest::Content::kDecoded},
+  };
+  for (const auto& [method, body, headers, content] : cases) {
+    std::uint64_t counted = 0;
+    ClientRequest request{.method = method, .url = server.url("/a/b?c=d"), .body = body, .content = content};
+    for (const auto& [name, value] : headers) request.headers.add(name, value);
+    request.meter = [&](std::uint64_t bytes) {
+      counted += bytes;
+      return Status();
+    };
+    ASSERT_TRUE(send(std::move(request))) << method;
+    EXPECT_EQ(counted, request_size + answer_size) << method;
+  }
+}
+
+TEST_F(HttpClientTest, TheMeterEndsARequestBeforeOrAfterItIsSent) {
+  RawServer server([](const auto&) { return ok(std::string(5'000'000, 'x')); });
+  for (const std::uint64_t budget : {10U, 200U, 100'000U}) {
+    std::uint64_t counted = 0;
+    ClientRequest request{.url = server.url("/")};
+    request.meter = [&](std::uint64_t bytes) -> Status {
+      counted += bytes;
+      if (counted > budget) return fail(ErrorCode::kQuotaExceeded);
+      return {};
+    };
+    EXPECT_EQ(error_of(std::move(request)), ErrorCode::kQuotaExceeded);
+    EXPECT_LT(counted, budget + 200'000);
+    EXPECT_EQ(server.connections() > 0, budget > 10);
+  }
+}
+
+std::string gzip(std::string_view text) {
+  z_stream stream{};
+  BH_ASSERT(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+  std::string out(deflateBound(&stream, text.size()), '\0');
+  std::string in(text);
+  stream.next_in = reinterpret_cast<Bytef*>(in.data());
+  stream.avail_in = static_cast<uInt>(in.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  BH_ASSERT(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+TEST_F(HttpClientTest, DecodesOneLayerAndBoundsWhatComesOut) {
+  const std::string plain(20'000'000, 'z');
+  const std::string once = gzip(plain);
+  const std::string twice = gzip(once);
+  RawServer server([&](const auto& request) {
+    if (request.head.starts_with("GET /twice")) return ok(twice, "content-encoding: gzip, gzip\r\n");
+    if (request.head.starts_with("GET /lines")) {
+      return ok(twice, "content-encoding: gzip\r\ncontent-encoding: gzip\r\n");
+    }
+    if (request.head.starts_with("GET /broken")) return ok("no gzip", "content-encoding: gzip\r\n");
+    if (request.head.starts_with("GET /plain")) return ok("plain");
+    return ok(once, "content-encoding: gzip\r\n");
+  });
+  std::uint64_t counted = 0;
+  const auto get = [&](std::string_view path, Bytes limit) {
+    counted = 0;
+    ClientRequest request{
+        .url = server.url(path), .response_limit = limit, .content = ClientRequest::Content::kDecoded};
+    request.meter = [&](std::uint64_t bytes) {
+      counted += bytes;
+      return Status();
+    };
+    return send(std::move(request));
+  };
+  EXPECT_EQ(get("/", 20'000'000_B).value().body, plain);
+  EXPECT_GT(counted, once.size());
+  EXPECT_LT(counted, once.size() + 500);
+  EXPECT_EQ(get("/", 10'000'000_B).error().code, ErrorCode::kPayloadTooLarge);
+  EXPECT_EQ(get("/twice", 64_MiB).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(get("/lines", 64_MiB).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(get("/broken", 64_MiB).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(get("/plain", 64_MiB).value().body, "plain");
+}
+
+TEST_F(HttpClientTest, DialsTheGivenAddressesInsteadOfAskingDns) {
+  RawServer server([](const auto& request) { return ok(request.head.substr(request.head.find("Host: "))); });
+  const auto port = std::to_string(server.port());
+  const auto get = [&](std::vector<std::string> addresses) {
+    ClientRequest request{.url = "http://some.example:" + port + "/"};
+    for (const auto& text : addresses) request.addresses.push_back(asio::ip::make_address(text));
+    request.dial_guard = [](const asio::ip::address& address, std::uint16_t) -> Status {
+      if (address == asio::ip::make_address("127.0.0.1")) return {};
+      return fail(ErrorCode::kTargetDenied, {}, address.to_string());
+    };
+    return send(std::move(request));
+  };
+  EXPECT_TRUE(get({"127.0.0.1"})->body.starts_with("Host: some.example:" + port));
+  EXPECT_TRUE(get({"::1", "127.0.0.1"}));
+  // A kept connection to a checked address is still that; a new one goes to the new addresses.
+  client_ = make_http_client(cores_.at(0));
+  EXPECT_EQ(get({"10.1.2.3"}).error().detail, "10.1.2.3");
+  EXPECT_EQ(get({"::ffff:127.0.0.1"}).error().code, ErrorCode::kTargetDenied);
+  EXPECT_TRUE(get({"127.0.0.1"}));
+}
+
+TEST_F(HttpClientTest, EndsTheIdlestPoolWhereThereAreTooMany) {
+  client_ = make_http_client(cores_.at(0), {.max_pools = 2});
+  RawServer server([](const auto& request) { return ok(std::to_string(request.connection)); });
+  const auto connection = [&](std::string pool) {
+    return send({.url = server.url("/"), .pool = std::move(pool)}).value().body;
+  };
+  EXPECT_EQ(connection("a"), "1");
+  EXPECT_EQ(connection("b"), "2");
+  EXPECT_EQ(connection("a"), "1");
+  EXPECT_EQ(connection("c"), "3");  // ends b
+  EXPECT_TRUE(server.wait_for_closed(1));
+  EXPECT_EQ(connection("a"), "1");
+  EXPECT_EQ(connection("b"), "4");
+}
+
 // --- TLS ---------------------------------------------------------------------------------------------------------
 class HttpClientTls : public HttpClientTest {
  protected:
@@ -421,6 +559,24 @@ TEST_F(HttpClientTls, TrustsOnlyVerifiedCertificatesOfTheRightName) {
   ASSERT_TRUE(trusted) << trusted.error().to_log_string();
   EXPECT_EQ(trusted->status, 200);
   EXPECT_EQ(error_of({.url = "https://127.0.0.1:" + port_ + "/"}), ErrorCode::kUnavailable);
+}
+
+TEST_F(HttpClientTls, AcceptsOnlyAPinnedPublicKey) {
+  client_ = make_http_client(cores_.at(0), {.ca_file = path("cert.pem")});
+  run({"pkey", "-in", path("key.pem"), "-pubout", "-outform", "DER", "-out", path("public.der")});
+  const auto digest = ContentHash::of(process::read_file(path("public.der"), 1_KiB).value()).bytes();
+  const auto pin = "sha256//" + base64_encode({reinterpret_cast<const char*>(digest.data()), digest.size()});
+  const auto other = "sha256//" + base64_encode(std::string(32, 'x'));
+  const auto get = [&](const std::string& pins) {
+    return send({.url = "https://localhost:" + port_ + "/", .pinned_public_keys = pins});
+  };
+  // The unpinned connection stays open; a pin must not be satisfied by it.
+  EXPECT_TRUE(get(""));
+  const auto refused = get(other);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "The target's public key is not the pinned one.");
+  const auto accepted = get(other + ";" + pin);
+  EXPECT_TRUE(accepted) << accepted.error().to_log_string();
 }
 
 }  // namespace

@@ -32,6 +32,8 @@ class Transfer {
   CURL* handle() { return easy_.get(); }
   // Which connections may be shared.
   std::string pool_key() const;
+  // Tells the meter what is about to be sent.
+  Status count_sent() const;
   // The answer, once libcurl is done with the handle.
   Result<ClientResponse> finish(CURLcode code);
 
@@ -40,6 +42,8 @@ class Transfer {
   Status prepare(const HttpClientOptions& options);
   Status prepare_headers();
   Status prepare_body();
+  Status prepare_target();
+  std::uint64_t head_size() const;
   void set_connection_options(const HttpClientOptions& options);
   bool has_body() const { return !request_.body.empty() || !request_.upload_file.empty(); }
 
@@ -49,10 +53,17 @@ class Transfer {
   bool rewind_body(std::uint64_t offset);
   curl_socket_t open_socket(const curl_sockaddr& address);
   Status store(std::string_view piece);
+  Status count_received();
+  std::unexpected<Error> failure_of(CURLcode code, std::string detail) const;
 
   ClientRequest request_;
   std::unique_ptr<CURL, FreeEasy> easy_;
   std::unique_ptr<curl_slist, FreeList> header_list_;
+  std::unique_ptr<curl_slist, FreeList> address_list_;
+  std::string authority_;  // as the host field has it
+  std::uint64_t body_size_ = 0;
+  std::uint64_t header_list_bytes_ = 0;  // of request fields that are sent
+  bool sends_body_ = false;
   std::array<char, CURL_ERROR_SIZE> error_text_{};
   std::chrono::steady_clock::time_point started_{};
 
@@ -61,6 +72,8 @@ class Transfer {
   process::UniqueFd download_;
   bool keep_download_ = false;
   std::uint64_t received_ = 0;
+  std::uint64_t counted_ = 0;  // bytes of the answer's body that the meter knows of
+  int encodings_ = 0;
 
   ClientResponse response_;
   std::size_t header_bytes_ = 0;

@@ -179,7 +179,8 @@ bool Cidr::contains(const ip::address& address) const {
 
 Status SsrfGuard::check(const ip::address& address, std::uint16_t port) const {
   const auto refuse = [&](std::string_view reason) {
-    return fail(options_.refusal, "The target address is not allowed (" + std::string(reason) + ").");
+    return fail(options_.refusal, "The target address is not allowed (" + std::string(reason) + ").",
+                std::string(reason));
   };
   const auto address_class = classify(address);
   if (!can_be_opened(address_class)) return refuse(to_string(address_class));

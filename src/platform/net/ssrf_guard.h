@@ -73,6 +73,7 @@ class SsrfGuard {
  public:
   explicit SsrfGuard(SsrfOptions options) : options_(std::move(options)) {}
 
+  // The error's detail is the reason class alone.
   Status check(const boost::asio::ip::address& address, std::uint16_t port) const;
   // `check` as the HTTP client wants it. The guard must outlive the requests that carry it.
   std::function<Status(const boost::asio::ip::address&, std::uint16_t)> dial_guard() const;
