@@ -137,6 +137,41 @@ def test_orders_example_keeps_its_data_through_a_restart(any_platform, organizat
     assert (read.status_code, read.json()["customer"]) == (200, "Ann")
 
 
+def test_uninstalling_removes_what_was_stored(any_platform, organization, tmp_path):
+    extension = Extension.of_folder(ROOT / "examples" / "orders", tmp_path)
+    extension.manifest["name"] = f"com.example.orders-{organization.slug}"
+    order = {"customer": "Ann", "items": [{"sku": "A-1", "quantity": 2}]}
+    wanted = {"extension": extension.name, "version": extension.version, "granted_caps": ["storage.kv", "log.emit"]}
+    neighbour = any_platform.organization()
+
+    def install(by):
+        answer = any_platform.call("POST", "/api/installs", token=by.key, json=wanted)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def create_orders(by):
+        answers = [any_platform.ext(by, extension, "POST", "/orders", json=order) for _ in range(3)]
+        assert [answer.headers["location"] for answer in answers] == ["/orders/1", "/orders/2", "/orders/3"]
+
+    def rows(of):
+        return any_platform.count("extension_kv_store", install_id=of["id"])
+
+    any_platform.publish(extension.bundle(any_platform.trust_signing_key()), organization)
+    first, other = install(organization), install(neighbour)
+    create_orders(organization)
+    create_orders(neighbour)
+    kept = rows(other)
+    assert rows(first) == kept >= 3
+    any_platform.run("ext", "uninstall", extension.name, token=organization.key)
+    wait_until(lambda: rows(first) == 0, what="the removal")
+    assert rows(other) == kept
+    again = install(organization)
+    assert again["id"] != first["id"]
+    assert any_platform.ext(organization, extension, "GET", "/orders").json() == {"orders": []}
+    create_orders(organization)
+    assert len(any_platform.ext(neighbour, extension, "GET", "/orders").json()["orders"]) == 3
+
+
 # --- grants ----------------------------------------------------------------------------------------------------------
 
 

@@ -69,8 +69,10 @@ class Extension:
         subprocess.run([BULKHEAD, "ext", "pack", self.folder, "-o", bundle], check=True, stdout=subprocess.DEVNULL)
         return bundle
 
-    def bundle(self, key):
-        """The path of the bundle, signed with `key`."""
+    def bundle(self, key, chain=None):
+        """The path of the bundle, signed with `key`, whose certificates are in `chain` where there are any."""
         bundle = self.pack()
-        subprocess.run([BULKHEAD, "ext", "sign", bundle, "--key", key], check=True, stdout=subprocess.DEVNULL)
+        certificates = ["--chain", chain] if chain else []
+        command = [BULKHEAD, "ext", "sign", bundle, "--key", key, *certificates]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         return bundle

@@ -4,9 +4,10 @@ import json
 import os
 import secrets
 import signal
+import sqlite3
 import subprocess
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,21 +42,23 @@ class Platform:
 
     # --- the process -------------------------------------------------------------------------------------------------
 
-    def start(self):
-        assert self.process is None or self.process.poll() is not None, "it is running"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        environment = {
+    def environment(self):
+        return {
             **{k: v for k, v in os.environ.items() if not k.startswith(("BULKHEAD_", "PLATFORM_"))},
             "PLATFORM_API_ADMIN_TOKEN": self.admin_token,
             **self.settings,
         }
+
+    def start(self):
+        assert self.process is None or self.process.poll() is not None, "it is running"
+        self.folder.mkdir(parents=True, exist_ok=True)
         started_at = self.log_file.stat().st_size if self.log_file.exists() else 0
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [*DIES_WITH_US, BULKHEAD, "serve", "--data-dir", self.data, "--listen", "127.0.0.1:0"],
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=self.environment(),
                 start_new_session=True,
             )
         ready = wait_until(lambda: self.ready_line(started_at), what="the ready line")
@@ -114,6 +117,19 @@ class Platform:
 
     def log_tail(self):
         return self.log_file.read_text(errors="replace")[-4000:]
+
+    # --- its tables --------------------------------------------------------------------------------------------------
+
+    def count(self, table, **columns):
+        """How many rows of a table have these texts in these columns, as the database itself says."""
+        where = " AND ".join(f"{name} = '{value}'" for name, value in columns.items()) or "1 = 1"
+        statement = f"SELECT COUNT(*) FROM {table} WHERE {where}"
+        url = self.settings.get("BULKHEAD_DATABASE_URL")
+        if url is None:
+            with closing(sqlite3.connect(f"file:{self.data}/bulkhead.db?mode=ro", uri=True)) as database:
+                return database.execute(statement).fetchone()[0]
+        done = subprocess.run(["psql", "-AtqX", url, "-c", statement], capture_output=True, text=True, check=True)
+        return int(done.stdout)
 
     # --- HTTP --------------------------------------------------------------------------------------------------------
 
