@@ -72,6 +72,7 @@ struct HostCall {
 struct HostResult {
   HostCode code = HostCode::kOk;
   std::string response_json;
+  bool is_secret = false;  // not on the wire: who sends it wipes it afterwards
 };
 
 // Authenticates machine code: made and checked as in features/runners; the runner holds only the public key.

@@ -116,8 +116,16 @@ Result<ReceivedBytes> receive_with_fd(int socket, std::span<char> into) {
 // Shared with the handlers in flight, so that the ChannelSocket may go at any time.
 struct ChannelSocket::State : std::enable_shared_from_this<State> {
   struct Piece {
+    Piece(std::string held, UniqueFd passed, AfterSending then)
+        : bytes(std::move(held)), fd(std::move(passed)), after(then) {}
+    ~Piece() {
+      if (after == AfterSending::kWipe) wipe(bytes);
+    }
+    Piece(const Piece&) = delete;
+    Piece& operator=(const Piece&) = delete;
     std::string bytes;
     UniqueFd fd;
+    AfterSending after;
   };
   using Timer =
       asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
@@ -203,7 +211,7 @@ ChannelSocket::ChannelSocket(Executor executor, UniqueFd socket, ChannelLimits l
 
 ChannelSocket::~ChannelSocket() { close(); }
 
-Status ChannelSocket::send(std::string bytes, UniqueFd fd) {
+Status ChannelSocket::send(std::string bytes, UniqueFd fd, AfterSending after) {
   BH_ASSERT(!fd || !bytes.empty());
   if (state_->closed || state_->error != 0) return broken(state_->closed ? ECANCELED : state_->error);
   if (bytes.empty()) return {};
@@ -211,7 +219,7 @@ Status ChannelSocket::send(std::string bytes, UniqueFd fd) {
     return fail(ErrorCode::kOverloaded, "The other end of the channel does not read.");
   }
   state_->queued += bytes.size();
-  state_->pieces.push_back({.bytes = std::move(bytes), .fd = std::move(fd)});
+  state_->pieces.emplace_back(std::move(bytes), std::move(fd), after);
   state_->write_soon();
   return {};
 }

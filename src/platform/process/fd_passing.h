@@ -10,6 +10,7 @@
 
 #include <boost/asio/async_result.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -41,6 +42,9 @@ struct ChannelLimits {
   std::size_t waiting_fds = 16;  // received and not yet taken; more is an error of the other end. 0 refuses all.
 };
 
+// What becomes of queued bytes once they are sent or dropped: bytes that hold a secret are wiped.
+enum class AfterSending : std::uint8_t { kFree, kWipe };
+
 // One end of a channel on an event loop. Owned by one object, used on its core's thread only. Moving is not needed:
 // hold it by value or unique_ptr. Destroying it closes the socket; a `receive` in progress answers kCancelled.
 class ChannelSocket {
@@ -53,7 +57,7 @@ class ChannelSocket {
   // Queues bytes, in order; everything queued in one turn of the event loop goes out in one system call. kOverloaded
   // when the queue is full, kUnavailable once the channel is broken. A descriptor needs at least one byte to travel
   // with.
-  Status send(std::string bytes, UniqueFd fd = {});
+  Status send(std::string bytes, UniqueFd fd = {}, AfterSending after = AfterSending::kFree);
   std::size_t queued() const;
 
   // As many bytes as are there, at least one; 0 at the end. One call at a time. kUnavailable: broken; kBadRequest: the
