@@ -47,6 +47,10 @@ struct Config {
   std::string domain_root;
   std::string trust_mode;
   std::int64_t execution_log_days = 0;
+  // egress.*
+  std::vector<std::string> egress_allowed_cidrs;
+  std::string egress_ca_file;
+  bool egress_send_traceparent = true;
   // runner.*, compiler.*
   std::int64_t runner_processes = 0;
   std::string runner_listen;

@@ -11,6 +11,7 @@
 #include "features/access/routes.h"
 #include "features/access/service_identity.h"
 #include "features/access/shared_random.h"
+#include "features/egress/egress_service.h"
 #include "features/executions/routes.h"
 #include "features/extensions/housekeeping.h"
 #include "features/extensions/install_service.h"
@@ -29,7 +30,9 @@
 #include "platform/bus/outbox.h"
 #include "platform/bus/outbox_relay.h"
 #include "platform/observe/log.h"
+#include "platform/process/file.h"
 #include "platform/process/posix_signals.h"
+#include "server/guest_dial_guard.h"
 #include "server/health_routes.h"
 #include "server/listen_socket.h"
 #include "server/service_keys.h"
@@ -123,6 +126,8 @@ struct Platform::Parts {
   std::unique_ptr<extensions::Publisher> publisher;
   std::vector<std::unique_ptr<SystemRandom>> core_random;
   std::vector<std::unique_ptr<broker::ExecutionTable>> executions;
+  std::unique_ptr<GuestDialGuard> guest_dials;
+  std::unique_ptr<egress::EgressService> egress;
   std::unique_ptr<broker::Broker> broker;
   std::unique_ptr<runners::RunnerSupervisor> supervisor;
   std::unique_ptr<executions::ExecutionLog> execution_log;
@@ -145,6 +150,8 @@ struct Platform::Parts {
   Status open_stores();
   Status make_access();
   Status make_extensions();
+  Status make_egress();
+  void close_own_listeners();
   Status make_runners();
   Status make_gateway();
   Result<access::RouteTable> make_routes();
@@ -224,12 +231,37 @@ Status Platform::Parts::make_extensions() {
   return {};
 }
 
+Status Platform::Parts::make_egress() {
+  BH_TRY(guest_dials, GuestDialGuard::make(config.egress_allowed_cidrs));
+  egress::EgressOptions options;
+  options.dial_guard = guest_dials->dial_guard();
+  options.ca_file = config.egress_ca_file;
+  options.trace = config.egress_send_traceparent ? egress::TraceContext::kSend : egress::TraceContext::kKeep;
+  if (!options.ca_file.empty()) {
+    if (const auto readable = process::open_for_reading(options.ca_file); !readable) {
+      return fail_because(ErrorCode::kUnprocessable, "egress.ca_file can't be read.", readable.error());
+    }
+  }
+  egress = std::make_unique<egress::EgressService>(*cores, std::move(options), clock, registry);
+  return {};
+}
+
+// What guests must not reach, now that it is known where we listen.
+void Platform::Parts::close_own_listeners() {
+  std::vector<std::string> places = {config.listen};
+  if (http) places.push_back(http->address());
+  if (runner_socket) places.push_back(runner_socket->address);
+  guest_dials->listening_on(places);
+}
+
 Status Platform::Parts::make_runners() {
   BH_TRY(auto loaded_signer, runners::CodeSigner::load_or_create(folder.keys() + "/code_signing.key"));
   signer.emplace(std::move(loaded_signer));
   if (!config.runner_listen.empty()) {
     BH_TRY(runner_socket, open_listen_socket(config.runner_listen));
   }
+  BH_TRY_VOID(make_egress());
+  close_own_listeners();
   runners::CompilerOptions compiler_options;
   compiler_options.program = process::self_exe();
   compiler_options.arguments = {"compiler"};
@@ -253,7 +285,10 @@ Status Platform::Parts::make_runners() {
     executions.push_back(std::make_unique<broker::ExecutionTable>(clock, *core_random.back()));
     tables.push_back(executions.back().get());
   }
-  broker = std::make_unique<broker::Broker>(*database, clock, registry);
+  broker::HostFunctions functions;
+  const auto offer = [&](broker::HostFunctions more) { std::ranges::move(more, std::back_inserter(functions)); };
+  offer(egress::egress_functions(*egress));
+  broker = std::make_unique<broker::Broker>(*database, clock, registry, std::move(functions));
   runners::SupervisorOptions options;
   options.program = process::self_exe();
   options.arguments = {"runner-process",
@@ -316,6 +351,7 @@ Status Platform::Parts::listen() {
   http_options.port = place.port;
   http_options.max_connections = static_cast<std::size_t>(config.max_connections);
   BH_TRY(http, net::listen_http(*cores, *route_service, http_options, registry));
+  close_own_listeners();
   return {};
 }
 
