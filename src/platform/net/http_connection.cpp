@@ -63,14 +63,21 @@ Task<bool> Connection::serve_one() {
   request_.method = Method::kOther;  // until the head is read: a refusal of it has a body
   auto head = parser_.parse_head(stream_.input(), request_);
   while (head && !*head) {
-    if (stream_.has_output() && !co_await flush()) co_return false;
     const bool idle = stream_.input().empty();
-    if (idle && served_ && core_->shared->draining.load(std::memory_order_relaxed)) co_return false;
+    if (idle && served_ && core_->shared->draining.load(std::memory_order_relaxed)) {
+      co_await flush();
+      co_return false;
+    }
+    if (stream_.has_output()) flush_at_end_of_turn();
     waits_for_request_ = idle;
+    receiving_head_ = true;
     const Waited waited = co_await stream_.fill(head_deadline(idle));
-    waits_for_request_ = false;
+    waits_for_request_ = receiving_head_ = false;
     if (waited == Waited::kDone) {
       head = parser_.parse_head(stream_.input(), request_);
+    } else if (stream_.has_output()) {
+      // The socket did not take all at the end of the turn, or the client has ended its side: answers first.
+      if (!co_await flush()) co_return false;
     } else if (idle || waited == Waited::kClosed) {
       co_return false;
     } else {

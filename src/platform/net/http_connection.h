@@ -64,6 +64,10 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   Task<Status> write(std::string_view piece) override;
   void abort() override { writer_broken_ = true; }
   void flush_soon();
+  // Sends what is queued once the requests that came in together have all been answered: a client that sleeps is woken
+  // once and not once for each answer, which under load is a tenth of all CPU time.
+  void flush_at_end_of_turn();
+  void send_answers();
   // Tells the client that nothing more comes, and reads on for a moment: closing with unread input would reset the
   // connection and could destroy the answer on its way.
   Task<> linger();
@@ -81,7 +85,9 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   Request request_;
   SteadyTime head_deadline_{};  // of a head that has begun
   bool waits_for_request_ = false;
-  bool served_ = false;  // at least one request
+  bool receiving_head_ = false;
+  bool flush_due_ = false;  // at the end of the turn
+  bool served_ = false;     // at least one request
 
   BodyState body_ = BodyState::kNone;
   ChunkDecoder chunks_;

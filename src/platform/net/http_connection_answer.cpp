@@ -1,5 +1,6 @@
 #include <charconv>
 #include <exception>
+#include <utility>
 
 #include "platform/net/http_connection.h"
 #include "platform/observe/log.h"
@@ -135,6 +136,23 @@ Task<Status> Connection::write(std::string_view piece) {
 
 void Connection::flush_soon() {
   asio::post(core_->core.executor(), [self = shared_from_this()] { self->stream_.flush_without_waiting(); });
+}
+
+void Connection::flush_at_end_of_turn() {
+  if (std::exchange(flush_due_, true)) return;
+  core_->answered.push_back(shared_from_this());
+  if (core_->answered.size() > 1) return;
+  // Behind everything that was ready when the turn began.
+  asio::post(core_->core.executor(), [core = core_] {
+    for (const auto& connection : std::exchange(core->answered, {})) connection->send_answers();
+  });
+}
+
+void Connection::send_answers() {
+  flush_due_ = false;
+  stream_.flush_without_waiting();
+  // A full socket is waited for before another request is taken.
+  if (stream_.has_output() && receiving_head_) stream_.cancel();
 }
 
 Task<> Connection::linger() {

@@ -7,6 +7,7 @@
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <memory>
 #include <unordered_set>
+#include <vector>
 
 #include "platform/async/cores.h"
 #include "platform/async/timer_wheel.h"
@@ -57,6 +58,8 @@ struct ServerCore {
   DateCache date;
   Descriptor listener;
   std::unordered_set<Connection*> connections;
+  // With answers to send at the end of this turn of the event loop, see Connection::flush_at_end_of_turn.
+  std::vector<std::shared_ptr<Connection>> answered;
 };
 
 // Accepts on the core until the listener is closed.
