@@ -3,7 +3,8 @@
 // Write `int32_t bh_handle(const bh_request* request, bh_response* response)` and, in exactly one source file,
 //   #define BULKHEAD_IMPLEMENTATION
 //   #include "bulkhead.h"
-// which also exports `alloc` and `handler`. bh_handle returns 0, or a number that the caller sees as handler_error.
+// which also exports `alloc` and `handler`. That file is C; C++ uses bulkhead.hpp beside it. bh_handle returns 0, or a
+// number that the caller sees as handler_error.
 //
 // An instance lives for one call, so memory is only ever taken, never given back. When none is left the call traps.
 // Text is UTF-8 with a length and no terminating zero. A bh_json is a piece of valid JSON text inside a larger one;
@@ -21,8 +22,14 @@ typedef struct bh_text {
 } bh_text;
 typedef bh_text bh_json;
 
+#ifdef __cplusplus
+#define BH_TEXT(literal) (bh_text{(literal), sizeof(literal) - 1})
+#define BH_NONE (bh_text{nullptr, 0})
+extern "C" {
+#else
 #define BH_TEXT(literal) ((bh_text){(literal), sizeof(literal) - 1})
 #define BH_NONE ((bh_text){0, 0})
+#endif
 
 // Results of host calls (extensions contract §3). A missing grant is an answer, never a trap.
 typedef enum bh_code {
@@ -83,6 +90,7 @@ void bh_close_array(bh_writer* writer);
 void bh_put_name(bh_writer* writer, bh_text name);
 void bh_put_string(bh_writer* writer, bh_text value);
 void bh_put_integer(bh_writer* writer, int64_t value);
+void bh_put_number(bh_writer* writer, double value);  // null if it is no finite number
 void bh_put_boolean(bh_writer* writer, bool value);
 void bh_put_json(bh_writer* writer, bh_json value);  // null if absent
 bh_json bh_written(const bh_writer* writer);
@@ -93,7 +101,8 @@ typedef struct bh_request {
   bh_json document;               // all of it: {"context":{…},"http":{…}}
   bh_json context;                // request_id, tenant_id, install_id, config, user, …
   bh_json http, event, schedule;  // exactly one is there
-  bh_text method, path, handler;  // of http
+  bh_text method, path;           // of http
+  bh_text handler;                // the manifest's, of the endpoint, subscription or schedule
 } bh_request;
 
 bh_text bh_param(const bh_request* request, bh_text name);   // a path parameter, decoded
@@ -143,9 +152,61 @@ bh_code bh_storage_list(bh_text space, bh_text prefix, bh_text cursor, uint32_t 
 bh_code bh_storage_bulk_put(bh_text space, bh_json items);  // [{"key","value"}], all or none
 
 bh_code bh_context_get(bh_json* out);  // capability context.read
-bh_code bh_user_get(bh_json* out);     // capability user.read
+bh_code bh_user_get(bh_json* out);     // capability user.read; BH_NOT_FOUND where nobody is behind the call
+
+// HTTP to the hosts that the manifest names and the install grants (capability http.fetch):
+//   bh_fetch fetch = {.method = BH_TEXT("POST"), .url = BH_TEXT("https://api.example.com/orders"), .body = order};
+//   bh_fetch_header(&fetch, BH_TEXT("content-type"), BH_TEXT("application/json"));
+typedef struct bh_fetch {
+  bh_text method;  // BH_NONE is GET
+  bh_text url;
+  bh_text body;
+  uint32_t timeout_ms;  // 0: until the deadline of the call
+  bh_writer headers;    // by bh_fetch_header
+} bh_fetch;
+typedef struct bh_fetched {
+  int32_t status;
+  bh_json headers;  // by bh_fetched_header
+  bh_text body;
+  bh_text url;  // where the answer came from, after redirects
+} bh_fetched;
+void bh_fetch_header(bh_fetch* fetch, bh_text name, bh_text value);
+// The host puts prefix and the secret's value in: it never enters the guest. handle is of bh_secrets_handle.
+void bh_fetch_secret_header(bh_fetch* fetch, bh_text name, bh_text prefix, bh_text handle);
+bh_code bh_http_fetch(const bh_fetch* fetch, bh_fetched* out);       // an answer of any status is BH_OK
+bh_text bh_fetched_header(const bh_fetched* fetched, bh_text name);  // name in lower case
+
+// The install's secrets, named in the manifest (capability secrets.get). BH_NOT_FOUND: it is not set.
+bh_code bh_secrets_get(bh_text key, bh_text* value);
+bh_code bh_secrets_handle(bh_text key, bh_text* handle);  // for bh_fetch_secret_header, within this call
+
+// Publishes an event (capability events.emit). id is BH_NONE, or a deduplication key; emitted may be 0.
+bh_code bh_events_emit(bh_text topic, bh_json payload, bh_text id, bh_text* emitted);
+
+// Schedules of the install, beside those of the manifest (capability schedules).
+typedef struct bh_schedule {
+  bh_text id;
+  bh_text cron;      // minute hour day month weekday
+  bh_text handler;   // given back in the call, as is payload
+  bh_text timezone;  // an IANA name; BH_NONE is UTC
+  bh_json payload;
+} bh_schedule;
+bh_code bh_schedules_register(const bh_schedule* schedule, bh_text* next_at);  // replaces one of the same id
+bh_code bh_schedules_cancel(bh_text id);
+
+// The extension's own metrics (capability metrics.emit). labels is BH_NONE or an object of texts; each combination is a
+// series of its own and their number is limited: never put ids into them.
+bh_code bh_metrics_counter(bh_text name, double value, bh_json labels);
+bh_code bh_metrics_gauge(bh_text name, double value, bh_json labels);
+bh_code bh_metrics_histogram(bh_text name, double value, bh_json labels);
+
+// Why the last call that was refused was refused, in words for a log; may be empty.
+bh_text bh_last_error(void);
 
 #ifdef BULKHEAD_IMPLEMENTATION
-#include "bulkhead_implementation.h"
+#include "bulkhead_implementation_host.h"
+#endif
+#ifdef __cplusplus
+}
 #endif
 #endif  // BULKHEAD_H

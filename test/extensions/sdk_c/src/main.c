@@ -128,6 +128,47 @@ static void check_storage(void) {
   CHECK(bh_storage_get(space, BH_TEXT("a"), &stored) == BH_NOT_FOUND);
 }
 
+static void check_numbers(void) {
+  static const struct {
+    double value;
+    bh_text text;
+  } cases[] = {
+      {0, BH_TEXT("0")},
+      {-3, BH_TEXT("-3")},
+      {1.5, BH_TEXT("15e-1")},
+      {-0.001, BH_TEXT("-1e-3")},
+      {1e300, BH_TEXT("1e300")},
+      {2.5e-9, BH_TEXT("25e-10")},
+      {__builtin_inf(), BH_TEXT("null")},
+      {__builtin_nan(""), BH_TEXT("null")},
+      {123456.75, BH_TEXT("12345675e-2")},
+  };
+  for (uint32_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+    bh_writer writer = {0};
+    bh_put_number(&writer, cases[i].value);
+    check(bh_equal(bh_written(&writer), cases[i].text), cases[i].text);
+  }
+}
+
+// The install of these checks is not granted any of it: each call is refused, with words, and nothing traps.
+static void check_denials(void) {
+  bh_text handle = BH_NONE;
+  CHECK(bh_secrets_handle(BH_TEXT("key"), &handle) == BH_DENIED);
+  CHECK(bh_secrets_get(BH_TEXT("key"), &handle) == BH_DENIED);
+  bh_fetch fetch = {.method = BH_TEXT("POST"), .url = BH_TEXT("https://example.com"), .body = BH_TEXT("{}")};
+  bh_fetched fetched;
+  bh_fetch_header(&fetch, BH_TEXT("accept"), BH_TEXT("*/*"));
+  bh_fetch_secret_header(&fetch, BH_TEXT("authorization"), BH_TEXT("Bearer "), BH_TEXT("none"));
+  CHECK(bh_http_fetch(&fetch, &fetched) == BH_DENIED && bh_last_error().size != 0);
+  CHECK(bh_events_emit(BH_TEXT("a.b"), BH_TEXT("1"), BH_NONE, 0) == BH_DENIED);
+  const bh_schedule schedule = {.id = BH_TEXT("a"), .cron = BH_TEXT("0 3 * * *")};
+  CHECK(bh_schedules_register(&schedule, 0) == BH_DENIED);
+  CHECK(bh_schedules_cancel(BH_TEXT("a")) == BH_DENIED);
+  CHECK(bh_metrics_counter(BH_TEXT("a"), 1, BH_TEXT("{\"kind\":\"a\"}")) == BH_DENIED);
+  CHECK(bh_metrics_gauge(BH_TEXT("a"), 0.5, BH_NONE) == BH_DENIED);
+  CHECK(bh_metrics_histogram(BH_TEXT("a"), 1, BH_NONE) == BH_DENIED);
+}
+
 int32_t bh_handle(const bh_request* request, bh_response* response) {
   bh_open_object(&failed);
   bh_put_name(&failed, BH_TEXT("failed"));
@@ -136,6 +177,8 @@ int32_t bh_handle(const bh_request* request, bh_response* response) {
   check_reading();
   check_base64();
   check_writing();
+  check_numbers();
+  check_denials();
   check_request(request);
   check_storage();
   bh_close_array(&failed);

@@ -1,22 +1,9 @@
-// The definitions of bulkhead.h; included by it in the one file that defines BULKHEAD_IMPLEMENTATION.
+// The definitions of bulkhead.h, first part: memory, text, base64, JSON. Included by it, with the other part.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #define BH_IMPORT(name) __attribute__((import_module("alga"), import_name(name)))
 #define BH_EXPORT(name) __attribute__((export_name(name), used))
-
-typedef bh_text bh_answer;  // what out_ptr points at: pointer and length, 8 bytes
-
-BH_IMPORT("log_info") void bh_host_log_info(const char* text, uint32_t size);
-BH_IMPORT("log_warn") void bh_host_log_warn(const char* text, uint32_t size);
-BH_IMPORT("log_error") void bh_host_log_error(const char* text, uint32_t size);
-BH_IMPORT("storage.get") int32_t bh_host_storage_get(const char* request, uint32_t size, bh_answer* out);
-BH_IMPORT("storage.set") int32_t bh_host_storage_set(const char* request, uint32_t size, bh_answer* out);
-BH_IMPORT("storage.delete") int32_t bh_host_storage_delete(const char* request, uint32_t size, bh_answer* out);
-BH_IMPORT("storage.list") int32_t bh_host_storage_list(const char* request, uint32_t size, bh_answer* out);
-BH_IMPORT("storage.bulk_put") int32_t bh_host_storage_bulk_put(const char* request, uint32_t size, bh_answer* out);
-BH_IMPORT("context.get") int32_t bh_host_context_get(const char* request, uint32_t size, bh_answer* out);
-BH_IMPORT("user.get") int32_t bh_host_user_get(const char* request, uint32_t size, bh_answer* out);
 
 // ---- memory and text ----------------------------------------------------------------------------------------------
 
@@ -444,197 +431,23 @@ void bh_put_integer(bh_writer* writer, int64_t value) { bh_put_json(writer, bh_d
 void bh_put_boolean(bh_writer* writer, bool value) { bh_put_json(writer, value ? BH_TEXT("true") : BH_TEXT("false")); }
 bh_json bh_written(const bh_writer* writer) { return (bh_json){writer->data, writer->size}; }
 
-// ---- the call -----------------------------------------------------------------------------------------------------
-
-static bh_text bh_member_string(bh_json object, bh_text name) {
-  bh_text text = BH_NONE;
-  bh_string(bh_member(object, name), &text);
-  return text;
-}
-
-bh_text bh_param(const bh_request* request, bh_text name) {
-  return bh_member_string(bh_member(request->http, BH_TEXT("params")), name);
-}
-bh_text bh_query(const bh_request* request, bh_text name) {
-  return bh_member_string(bh_member(request->http, BH_TEXT("query")), name);
-}
-bh_text bh_header(const bh_request* request, bh_text name) {
-  return bh_member_string(bh_member(request->http, BH_TEXT("headers")), name);
-}
-bool bh_body(const bh_request* request, bh_text* body) {
-  bh_text encoded;
-  return bh_string(bh_member(request->http, BH_TEXT("body_b64")), &encoded) && bh_unbase64(encoded, body);
-}
-
-void bh_set_header(bh_response* response, bh_text name, bh_text value) {
-  bh_put_name(&response->headers, name);
-  bh_put_string(&response->headers, value);
-}
-
-static int32_t bh_answer_typed(bh_response* response, int32_t status, bh_text type, bh_text body) {
-  response->status = status;
-  response->body = body;
-  bh_set_header(response, BH_TEXT("content-type"), type);
-  return 0;
-}
-int32_t bh_answer_json(bh_response* response, int32_t status, bh_json body) {
-  return bh_answer_typed(response, status, BH_TEXT("application/json"), body);
-}
-int32_t bh_answer_text(bh_response* response, int32_t status, bh_text body) {
-  return bh_answer_typed(response, status, BH_TEXT("text/plain; charset=utf-8"), body);
-}
-int32_t bh_answer_empty(bh_response* response, int32_t status) {
-  response->status = status;
-  return 0;
-}
-int32_t bh_answer_problem(bh_response* response, int32_t status, bh_text code, bh_text detail) {
-  return bh_answer_problems(response, status, code, detail, BH_NONE);
-}
-int32_t bh_answer_problems(bh_response* response, int32_t status, bh_text code, bh_text detail, bh_json errors) {
-  bh_writer writer = {0};
-  bh_open_object(&writer);
-  bh_put_name(&writer, BH_TEXT("status"));
-  bh_put_integer(&writer, status);
-  bh_put_name(&writer, BH_TEXT("code"));
-  bh_put_string(&writer, code);
-  bh_put_name(&writer, BH_TEXT("detail"));
-  bh_put_string(&writer, detail);
-  if (errors.size) {
-    bh_put_name(&writer, BH_TEXT("errors"));
-    bh_put_json(&writer, errors);
+// Whole numbers as they are; others with 15 significant digits.
+void bh_put_number(bh_writer* writer, double value) {
+  const double size = value < 0 ? -value : value;
+  if (!(size <= 1.7976931348623157e308)) {  // NaN and infinities, which JSON does not have
+    bh_put_json(writer, BH_NONE);
+    return;
   }
-  bh_close_object(&writer);
-  return bh_answer_typed(response, status, BH_TEXT("application/problem+json"), bh_written(&writer));
-}
-
-BH_EXPORT("handler") int32_t bh_export_handler(const char* data, uint32_t size, bh_answer* out) {
-  bh_request request = {0};
-  if (!bh_parse((bh_text){data, size}, &request.document)) return 1;
-  request.context = bh_member(request.document, BH_TEXT("context"));
-  request.http = bh_member(request.document, BH_TEXT("http"));
-  request.event = bh_member(request.document, BH_TEXT("event"));
-  request.schedule = bh_member(request.document, BH_TEXT("schedule"));
-  request.method = bh_member_string(request.http, BH_TEXT("method"));
-  request.path = bh_member_string(request.http, BH_TEXT("path"));
-  request.handler = bh_member_string(request.http, BH_TEXT("handler"));
-
-  bh_response response = {.status = 200};
-  const int32_t failure = bh_handle(&request, &response);
-  if (failure) return failure;
-
-  bh_writer writer = {0};
-  bh_open_object(&writer);
-  bh_put_name(&writer, BH_TEXT("status"));
-  bh_put_integer(&writer, response.status);
-  bh_put_name(&writer, BH_TEXT("headers"));
-  bh_open_object(&writer);
-  bh_append(&writer, response.headers.data, response.headers.size);
-  bh_close_object(&writer);
-  if (response.body.size) {
-    bh_put_name(&writer, BH_TEXT("body_b64"));
-    bh_put_string(&writer, bh_base64(response.body));
+  if (size < 9007199254740992.0 && (double)(int64_t)value == value) {
+    bh_put_integer(writer, (int64_t)value);
+    return;
   }
-  bh_close_object(&writer);
-  *out = bh_written(&writer);
-  return 0;
+  int32_t exponent = 0;
+  double mantissa = size;
+  for (; mantissa >= 1e15; ++exponent) mantissa /= 10;
+  for (; mantissa < 1e14; --exponent) mantissa *= 10;
+  int64_t digits = (int64_t)(mantissa + 0.5);
+  for (; digits % 10 == 0; ++exponent) digits /= 10;
+  const bh_text text = bh_concat(bh_decimal(value < 0 ? -digits : digits), BH_TEXT("e"));
+  bh_put_json(writer, bh_concat(text, bh_decimal(exponent)));
 }
-
-// ---- the host -----------------------------------------------------------------------------------------------------
-
-void bh_log_info(bh_text line) { bh_host_log_info(line.data, line.size); }
-void bh_log_warn(bh_text line) { bh_host_log_warn(line.data, line.size); }
-void bh_log_error(bh_text line) { bh_host_log_error(line.data, line.size); }
-
-typedef int32_t bh_host_call(const char* request, uint32_t size, bh_answer* out);
-
-static bh_code bh_call(bh_host_call* call, bh_json request, bh_json* response) {
-  bh_answer answer = BH_NONE;
-  const int32_t code = call(request.data, request.size, &answer);
-  if (code != BH_OK) return (bh_code)code;
-  return bh_parse(answer, response) ? BH_OK : BH_INTERNAL;
-}
-
-static bh_writer bh_open_storage(bh_text space, bh_text key) {
-  bh_writer writer = {0};
-  bh_open_object(&writer);
-  if (space.size) {
-    bh_put_name(&writer, BH_TEXT("namespace"));
-    bh_put_string(&writer, space);
-  }
-  if (key.size) {
-    bh_put_name(&writer, BH_TEXT("key"));
-    bh_put_string(&writer, key);
-  }
-  return writer;
-}
-
-static void bh_put_condition(bh_writer* writer, bh_condition condition) {
-  if (condition.checked) {
-    bh_put_name(writer, BH_TEXT("if_version"));
-    bh_put_integer(writer, condition.version);
-  }
-  if (condition.ttl_seconds) {
-    bh_put_name(writer, BH_TEXT("ttl_seconds"));
-    bh_put_integer(writer, condition.ttl_seconds);
-  }
-}
-
-bh_code bh_storage_get(bh_text space, bh_text key, bh_stored* out) {
-  bh_writer writer = bh_open_storage(space, key);
-  bh_close_object(&writer);
-  bh_json response;
-  const bh_code code = bh_call(bh_host_storage_get, bh_written(&writer), &response);
-  if (code != BH_OK) return code;
-  out->value = bh_member(response, BH_TEXT("value"));
-  return bh_integer(bh_member(response, BH_TEXT("version")), &out->version) ? BH_OK : BH_INTERNAL;
-}
-
-bh_code bh_storage_set(bh_text space, bh_text key, bh_json value, bh_condition condition, int64_t* version) {
-  bh_writer writer = bh_open_storage(space, key);
-  bh_put_name(&writer, BH_TEXT("value"));
-  bh_put_json(&writer, value);
-  bh_put_condition(&writer, condition);
-  bh_close_object(&writer);
-  bh_json response;
-  const bh_code code = bh_call(bh_host_storage_set, bh_written(&writer), &response);
-  if (code != BH_OK || !version) return code;
-  return bh_integer(bh_member(response, BH_TEXT("version")), version) ? BH_OK : BH_INTERNAL;
-}
-
-bh_code bh_storage_delete(bh_text space, bh_text key, bh_condition condition) {
-  bh_writer writer = bh_open_storage(space, key);
-  bh_put_condition(&writer, condition);
-  bh_close_object(&writer);
-  bh_json response;
-  return bh_call(bh_host_storage_delete, bh_written(&writer), &response);
-}
-
-bh_code bh_storage_list(bh_text space, bh_text prefix, bh_text cursor, uint32_t limit, bh_json* page) {
-  bh_writer writer = bh_open_storage(space, BH_NONE);
-  if (prefix.size) {
-    bh_put_name(&writer, BH_TEXT("prefix"));
-    bh_put_string(&writer, prefix);
-  }
-  if (cursor.size) {
-    bh_put_name(&writer, BH_TEXT("cursor"));
-    bh_put_string(&writer, cursor);
-  }
-  if (limit) {
-    bh_put_name(&writer, BH_TEXT("limit"));
-    bh_put_integer(&writer, limit);
-  }
-  bh_close_object(&writer);
-  return bh_call(bh_host_storage_list, bh_written(&writer), page);
-}
-
-bh_code bh_storage_bulk_put(bh_text space, bh_json items) {
-  bh_writer writer = bh_open_storage(space, BH_NONE);
-  bh_put_name(&writer, BH_TEXT("items"));
-  bh_put_json(&writer, items);
-  bh_close_object(&writer);
-  bh_json response;
-  return bh_call(bh_host_storage_bulk_put, bh_written(&writer), &response);
-}
-
-bh_code bh_context_get(bh_json* out) { return bh_call(bh_host_context_get, BH_TEXT("{}"), out); }
-bh_code bh_user_get(bh_json* out) { return bh_call(bh_host_user_get, BH_TEXT("{}"), out); }

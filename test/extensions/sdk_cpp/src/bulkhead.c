@@ -1,0 +1,2 @@
+#define BULKHEAD_IMPLEMENTATION
+#include "bulkhead.h"
