@@ -1,18 +1,16 @@
-// What an extension's author does without a server: new, validate, build, pack, keygen, sign, verify.
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <chrono>
+// What an extension's author does: new, validate, build, pack, keygen, sign, verify, test, dev, types.
 #include <filesystem>
 
 #include "base/embedded_file.h"
 #include "cli/command.h"
+#include "cli/dev_command.h"
+#include "cli/project_build.h"
 #include "cli/test_command.h"
+#include "cli/types_command.h"
 #include "features/bundles/bundle_reader.h"
 #include "features/bundles/bundle_writer.h"
 #include "features/bundles/name.h"
 #include "features/bundles/signing.h"
-#include "platform/process/child_process.h"
 #include "platform/process/file.h"
 
 namespace bulkhead {
@@ -94,34 +92,15 @@ int run_validate(const Globals& globals, const std::string& path) {
 }
 
 int run_build(const Globals& globals, const std::string& folder) {
-  const std::string script = join(folder, "build.sh");
-  if (::access(script.c_str(), X_OK) != 0) {
-    return report(globals, fail(ErrorCode::kNotFound, "There is no executable build.sh in " + folder +
-                                                          ": `ext build` runs it. See `bulkhead ext new`.")
-                               .error());
-  }
   note(globals, "building " + folder + " ...");
-  const auto started = std::chrono::steady_clock::now();
-  process::ChildOptions child;
-  child.program = "/bin/sh";
-  child.arguments = {"build.sh"};
-  child.directory = folder;
-  child.stdout_to = process::Stdio::from_fd(STDERR_FILENO);
-  for (char** variable = environ; *variable != nullptr; ++variable) child.environment.emplace_back(*variable);
-  auto spawned = process::ChildProcess::spawn(child);
-  if (!spawned) return report(globals, spawned.error());
-  asio::io_context loop(1);
-  std::optional<Result<process::ExitStatus>> ended;
-  asio::co_spawn(loop, spawned->wait(std::chrono::hours(1)),
-                 [&](std::exception_ptr, Result<process::ExitStatus> status) { ended.emplace(std::move(status)); });
-  loop.run();
-  if (!*ended) return report(globals, ended->error());
-  if (!(*ended)->success()) {
-    return report(globals, fail(ErrorCode::kInternal, "build.sh ended with " + (*ended)->to_string() + ".").error());
+  const auto built = build_project(folder);
+  if (!built) return report(globals, built.error());
+  if (!built->status.success()) {
+    return report(globals,
+                  fail(ErrorCode::kInternal, "build.sh ended with " + built->status.to_string() + ".").error());
   }
-  const auto took = std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - started).count();
-  return show(globals, json::object{{"folder", folder}, {"milliseconds", took}},
-              "Built in " + std::to_string(took) + " ms.");
+  return show(globals, json::object{{"folder", folder}, {"milliseconds", built->took.count()}},
+              "Built in " + std::to_string(built->took.count()) + " ms.");
 }
 
 int run_pack(const Globals& globals, const std::string& folder, std::string out) {
@@ -227,6 +206,42 @@ int run_verify(const Globals& globals, const std::string& file, const std::vecto
                   "\n" + hash);
 }
 
+void add_dev_command(Commands& commands, CLI::App& ext) {
+  Globals& globals = commands.globals;
+  auto* command = commands.add(ext, "dev", "Build, publish, install and show the log at every change of a folder",
+                               "  bulkhead ext dev . --private\n"
+                               "  bulkhead ext dev . --org acme --key signing.key\n"
+                               "  bulkhead ext dev . --org acme --key signing.key --once --json");
+  const auto options = std::make_shared<DevOptions>();
+  command->add_option("dir", options->folder, "Extension's folder")->capture_default_str();
+  command->add_option("--key", options->key, "Signing key that the server trusts (default: signing.key in the folder)");
+  command->add_option("--grant", options->grants, "Capabilities to grant (default: all that the manifest asks for)");
+  command->add_option("--egress", options->egress, "Hosts to grant (default: all that the manifest asks for)");
+  command->add_option("--config", options->config, "JSON file with the install's settings");
+  command->add_option("--org", globals.organization,
+                      "Organization (slug or id); needed with the administrator's token only");
+  command->add_flag("--private", options->private_server,
+                    "Start a platform for the time of this command; needs no server, key or organization");
+  command->add_flag("--once", options->once, "End after the first installation");
+  commands.on_run(command, [&globals, options] { return run_dev(globals, *options); });
+}
+
+void add_types_command(Commands& commands, CLI::App& ext) {
+  const Globals& globals = commands.globals;
+  auto* command =
+      commands.add(ext, "types", "Write a type for the settings that the manifest's config schema describes",
+                   "  bulkhead ext types . --language assemblyscript -o assembly/config.ts\n"
+                   "  bulkhead ext types . --language typescript -o config.d.ts\n"
+                   "  bulkhead ext types . --language rust -o src/config.rs");
+  const auto options = std::make_shared<TypesOptions>();
+  command->add_option("dir", options->folder, "Extension's folder")->capture_default_str();
+  command->add_option("--language,-l", options->language, "typescript, assemblyscript or rust")
+      ->check(CLI::IsMember({"typescript", "assemblyscript", "rust"}))
+      ->capture_default_str();
+  command->add_option("-o,--out", options->out, "File to write (default: standard output)");
+  commands.on_run(command, [&globals, options] { return run_types(globals, *options); });
+}
+
 }  // namespace
 
 void add_author_commands(Commands& commands, CLI::App& ext) {
@@ -306,6 +321,8 @@ void add_author_commands(Commands& commands, CLI::App& ext) {
     command->add_option("dir", *folder, "Extension's folder")->capture_default_str();
     commands.on_run(command, [&globals, folder] { return run_extension_tests(globals, *folder); });
   }
+  add_dev_command(commands, ext);
+  add_types_command(commands, ext);
 }
 
 }  // namespace bulkhead::cli

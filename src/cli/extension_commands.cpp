@@ -1,13 +1,16 @@
-// `bulkhead ext …` against a server: publish, install, list, invoke, logs, rollback, enable, disable, uninstall.
+// `bulkhead ext …` against a server: publish, install, list, invoke, logs, executions, rollback, enable, disable,
+// uninstall.
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
 #include <set>
 
+#include "cli/execution_output.h"
 #include "cli/extension_api.h"
 #include "features/bundles/bundle_reader.h"
 #include "platform/process/file.h"
@@ -132,12 +135,29 @@ struct InvokeOptions {
   std::string content_type = "application/json";
   std::string idempotency_key;
   bool include = false;
+  bool report = false;
 };
 
 Result<std::string> invoke_body(const std::string& data) {
   if (data == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
   if (data.starts_with('@')) return process::read_file(data.substr(1), 16_MiB);
   return data;
+}
+
+// The call's row of the execution log; nullopt, with a note, where there is none to be had.
+std::optional<json::object> find_report(ApiClient& client, const Globals& globals, const InvokeOptions& options,
+                                        const ApiAnswer& answer) {
+  const std::string request_id(answer.headers.find("x-request-id").value_or(""));
+  const auto install = find_install(client, options.name, globals.organization);
+  const auto unavailable = [&](const std::string& why) {
+    note(globals, "no report: " + why);
+    return std::nullopt;
+  };
+  if (!install) return unavailable(install.error().message);
+  auto execution = await_execution(client, globals.organization, text_of(*install, "id"), request_id);
+  if (!execution) return unavailable(execution.error().message);
+  if (!*execution) return unavailable("the execution log has no row of this call; it was refused before it began.");
+  return std::move(*execution);
 }
 
 int run_invoke(const Globals& globals, const InvokeOptions& options) {
@@ -157,6 +177,7 @@ int run_invoke(const Globals& globals, const InvokeOptions& options) {
   ApiClient client(globals);
   const auto answer = client.send(request);
   if (!answer) return report(globals, answer.error());
+  const auto execution = options.report ? find_report(client, globals, options, *answer) : std::nullopt;
   if (globals.json) {
     json::object headers;
     for (std::size_t i = 0; i < answer->headers.size(); ++i) {
@@ -170,6 +191,7 @@ int run_invoke(const Globals& globals, const InvokeOptions& options) {
     } else {
       shown["json"] = body;
     }
+    if (execution) shown["report"] = report_json(*execution);
     std::printf("%s\n", json::serialize(shown).c_str());
   } else {
     if (options.include) {
@@ -184,6 +206,10 @@ int run_invoke(const Globals& globals, const InvokeOptions& options) {
     std::fwrite(answer->body.data(), 1, answer->body.size(), stdout);
     if (::isatty(STDOUT_FILENO) != 0 && !answer->body.ends_with('\n')) std::printf("\n");
     if (answer->status >= 400) std::fprintf(stderr, "HTTP %d\n", answer->status);
+    if (execution) {
+      std::fflush(stdout);
+      std::fprintf(stderr, "\n%s", report_text(*execution).c_str());
+    }
   }
   if (answer->status >= 500) return kUnreachable;
   return answer->status >= 400 ? kRefused : kOk;
@@ -198,43 +224,9 @@ struct LogOptions {
 void print_execution(const Globals& globals, const json::object& execution) {
   if (globals.json) {
     std::printf("%s\n", json::serialize(execution).c_str());
-    return;
+  } else {
+    std::printf("%s", execution_text(execution).c_str());
   }
-  const json::value* duration = execution.if_contains("duration_us");
-  const double millis =
-      duration != nullptr && duration->is_int64() ? static_cast<double>(duration->get_int64()) / 1000 : 0;
-  const json::value* status = execution.if_contains("http_status");
-  std::printf("%s %s %s -> %s %s (%.2f ms) %s\n", text_of(execution, "started_at").c_str(),
-              text_of(execution, "method").c_str(), text_of(execution, "path").c_str(),
-              status != nullptr ? json::serialize(*status).c_str() : "?", text_of(execution, "status").c_str(), millis,
-              text_of(execution, "request_id").c_str());
-  if (const json::value* error = execution.if_contains("error"); error != nullptr && error->is_object()) {
-    std::printf("    error %s: %s\n", text_of(error->get_object(), "code").c_str(),
-                text_of(error->get_object(), "message").c_str());
-  }
-  if (const json::value* logs = execution.if_contains("logs"); logs != nullptr && logs->is_array()) {
-    for (const json::value& line : logs->get_array()) {
-      std::printf("    %-5s %s\n", text_of(line.as_object(), "level").c_str(),
-                  text_of(line.as_object(), "text").c_str());
-    }
-  }
-}
-
-// One page of executions, oldest first.
-Answer<std::vector<json::object>> fetch_executions(ApiClient& client, const Globals& globals,
-                                                   const std::string& install_id, const std::string& query) {
-  ApiRequest request;
-  request.path = "/api/installs/" + install_id + "/executions" + query;
-  request.organization = globals.organization;
-  const auto answer = client.call(request);
-  if (!answer) return std::unexpected(answer.error());
-  std::vector<json::object> executions;
-  const json::value body = answer->json();
-  if (body.is_object() && body.get_object().contains("items")) {
-    for (const json::value& item : body.at("items").as_array()) executions.push_back(item.as_object());
-  }
-  std::ranges::reverse(executions);
-  return executions;
 }
 
 int run_logs(const Globals& globals, const LogOptions& options) {
@@ -245,7 +237,7 @@ int run_logs(const Globals& globals, const LogOptions& options) {
   std::set<std::string> shown, shown_before;
   std::string query = "?limit=" + std::to_string(options.limit);
   while (true) {
-    const auto executions = fetch_executions(client, globals, id, query);
+    const auto executions = fetch_executions(client, globals.organization, id, query);
     if (!executions) return report(globals, executions.error());
     for (const json::object& execution : *executions) {
       const std::string execution_id = text_of(execution, "execution_id");
@@ -263,6 +255,53 @@ int run_logs(const Globals& globals, const LogOptions& options) {
     query = "?limit=500&since=" + net::percent_encode(to_rfc3339(since));
     ::usleep(300'000);
   }
+}
+
+struct ExecutionsOptions {
+  std::string name;
+  std::string status;
+  std::string since;
+  std::string request_id;
+  int limit = 50;
+};
+
+// "10m", "2h", "1d" before now, or an RFC 3339 time as it is.
+std::string since_time(const std::string& text) {
+  std::int64_t amount = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), amount);
+  const std::string unit(end, text.data() + text.size());
+  const std::int64_t seconds = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86'400 : 0;
+  constexpr std::int64_t kLongest = 100LL * 365 * 86'400;
+  if (failure != std::errc{} || seconds == 0 || amount < 0 || amount > kLongest / seconds) return text;
+  return to_rfc3339(SystemClock().now() - Micros(std::chrono::seconds(amount * seconds)));
+}
+
+int run_executions(const Globals& globals, const ExecutionsOptions& options) {
+  ApiClient client(globals);
+  const auto install = find_install(client, options.name, globals.organization);
+  if (!install) return report(globals, install.error());
+  std::string query = "?limit=" + std::to_string(options.limit);
+  if (!options.status.empty()) query += "&status=" + net::percent_encode(options.status);
+  if (!options.since.empty()) query += "&since=" + net::percent_encode(since_time(options.since));
+  if (!options.request_id.empty()) query += "&request_id=" + net::percent_encode(options.request_id);
+  const auto executions = fetch_executions(client, globals.organization, text_of(*install, "id"), query);
+  if (!executions) return report(globals, executions.error());
+  json::array items;
+  std::vector<std::vector<std::string>> rows;
+  for (const json::object& execution : *executions) {
+    const json::value* status = execution.if_contains("http_status");
+    rows.push_back({text_of(execution, "started_at"), text_of(execution, "kind"), text_of(execution, "method"),
+                    text_of(execution, "path"), status != nullptr ? json::serialize(*status) : "",
+                    text_of(execution, "status"), millis_text(number_of(execution, "duration_us")),
+                    std::to_string(number_of(execution, "cpu_us")), bytes_text(number_of(execution, "memory_bytes")),
+                    std::to_string(number_of(execution, "host_calls")),
+                    bytes_text(number_of(execution, "egress_bytes")), text_of(execution, "request_id")});
+    items.emplace_back(execution);
+  }
+  const std::string text = table(
+      {"STARTED", "KIND", "METHOD", "PATH", "HTTP", "STATUS", "WALL", "CPU US", "MEMORY", "CALLS", "EGRESS", "REQUEST"},
+      rows);
+  return print_json_or(globals, json::object{{"items", std::move(items)}}, text.empty() ? "No executions." : text);
 }
 
 int run_install_action(const Globals& globals, const std::string& name, const std::string& method,
@@ -331,6 +370,7 @@ void add_extension_commands(Commands& commands, CLI::App& ext) {
     auto* command =
         commands.add(ext, "invoke", "Call an installed extension through the gateway",
                      "  bulkhead ext invoke com.example.hello GET /hello/ann\n"
+                     "  bulkhead ext invoke com.example.hello GET /hello/ann --report\n"
                      "  echo '{\"sku\":\"A-1\"}' | bulkhead ext invoke com.example.orders POST /orders --data -");
     const auto options = std::make_shared<InvokeOptions>();
     command->add_option("name", options->name, "Extension's name or id")->required();
@@ -340,6 +380,8 @@ void add_extension_commands(Commands& commands, CLI::App& ext) {
     command->add_option("--content-type", options->content_type, "Of the body")->capture_default_str();
     command->add_option("--idempotency-key", options->idempotency_key, "Makes a repeated call take effect once");
     command->add_flag("--include,-i", options->include, "Show status and headers");
+    command->add_flag("--report,-v", options->report,
+                      "Show what the call cost: CPU, time, memory, host calls, egress, log lines");
     add_org_option(command, globals);
     commands.on_run(command, [&globals, options] { return run_invoke(globals, *options); });
   }
@@ -354,6 +396,22 @@ void add_extension_commands(Commands& commands, CLI::App& ext) {
         ->capture_default_str();
     add_org_option(command, globals);
     commands.on_run(command, [&globals, options] { return run_logs(globals, *options); });
+  }
+  {
+    auto* command = commands.add(ext, "executions", "List an install's executions and what they cost, oldest first",
+                                 "  bulkhead ext executions com.example.hello --status error --since 2h\n"
+                                 "  bulkhead ext executions com.example.hello --limit 500 --json");
+    const auto options = std::make_shared<ExecutionsOptions>();
+    command->add_option("name", options->name, "Extension's name or id")->required();
+    command->add_option("--status", options->status, "Only these")
+        ->check(CLI::IsMember({"ok", "error", "timeout", "oom", "policy_denied", "upstream_error"}));
+    command->add_option("--since", options->since, "Only from then on: 30s, 10m, 2h, 1d, or an RFC 3339 time");
+    command->add_option("--request-id", options->request_id, "Only of this request");
+    command->add_option("--limit", options->limit, "The newest so many")
+        ->check(CLI::Range(1, 500))
+        ->capture_default_str();
+    add_org_option(command, globals);
+    commands.on_run(command, [&globals, options] { return run_executions(globals, *options); });
   }
   const auto add_action = [&](const std::string& name, const std::string& description, const std::string& method,
                               const std::string& action, const std::string& done) {

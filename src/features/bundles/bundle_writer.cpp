@@ -69,6 +69,12 @@ class FolderPacker {
     }
     if (!text) return fail(std::move(text.error()));
     BH_TRY(manifest_, parse_manifest(std::string_view(*text)));
+    if (!options_.version.empty()) {
+      BH_TRY(json::value document, parse_json(*text));
+      document.as_object()["version"] = options_.version;
+      *text = json::serialize(document) + "\n";
+      BH_TRY(manifest_, parse_manifest(std::string_view(*text)));
+    }
     add(std::string(kManifestPath), std::move(*text));
     return {};
   }

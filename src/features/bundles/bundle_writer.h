@@ -20,6 +20,8 @@ inline constexpr std::string_view kLockPath = "bundle.lock.json";
 struct PackOptions {
   // What built the module, for the lockfile: {"assemblyscript", "0.28.0"}.
   std::vector<std::pair<std::string, std::string>> toolchain;
+  // Packed in place of the manifest's own version; empty = that one. For versions of a development round.
+  std::string version;
   Progress progress;
 };
 
