@@ -5,6 +5,7 @@ import base64
 import contextlib
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness.extensions import Extension
@@ -121,20 +122,73 @@ def test_smuggling_forms_are_refused_and_the_connection_closes(platform, case):
 # --- too slowly ------------------------------------------------------------------------------------------------------
 
 
-def test_slow_headers_time_out_and_hinder_nobody(platform, organization, echo):
-    began = time.monotonic()
-    slow = [RawConnection(platform) for _ in range(200)]
-    for connection in slow:
+def slow_heads(platform, organization, echo):
+    connections = [RawConnection(platform) for _ in range(200)]
+    for connection in connections:
         connection.send("GET /healthz HTTP/1.1\r\nhost: ")
-    for _ in range(20):
-        answer = platform.ext(organization, echo, "GET", "/")
-        assert answer.status_code == 200
-        assert answer.elapsed.total_seconds() < 2
-    for connection in slow:
+    for connection in connections:
         with connection:
             assert refusal(connection.answer()) == (408, "request_timeout")
             assert connection.is_closed()
-    assert 9 < time.monotonic() - began < 20
+
+
+def trickling_body(platform, path, token, content_type):
+    """A byte now and then keeps nothing alive: the whole body has its time."""
+    with RawConnection(platform, seconds=0.5) as connection:
+        headers = ["content-length: 1000", f"content-type: {content_type}"]
+        connection.request("POST", path, token, headers, b"{")
+        answer = None
+        while answer is None:
+            with contextlib.suppress(TimeoutError):  # nothing yet
+                answer = connection.answer()
+            if answer is None:
+                connection.send(b" ")
+        assert refusal(answer) == (408, "request_timeout")
+
+
+def slow_body_of_a_call(platform, organization, echo):
+    trickling_body(platform, f"/api/ext/{echo.name}/", organization.key, "text/plain")
+
+
+def slow_body_of_the_control_plane(platform, organization, echo):
+    trickling_body(platform, "/api/v1/orgs", platform.admin_token, "application/json")
+
+
+def idle_connection(platform, organization, echo):
+    with RawConnection(platform, seconds=100) as connection:
+        connection.request("GET", "/healthz")
+        assert connection.answer().status == 200
+        assert connection.is_closed()
+
+
+def silent_connection(platform, organization, echo):
+    with RawConnection(platform, seconds=100) as connection:
+        assert connection.is_closed()
+
+
+def test_slow_clients_time_out_and_hinder_nobody(platform, organization, echo):
+    """access.md, Edge: heads have 10 s, bodies 30 s, idle connections 60 s. All at once, to wait once."""
+    clients = {
+        slow_heads: 10,
+        slow_body_of_a_call: 30,
+        slow_body_of_the_control_plane: 30,
+        idle_connection: 60,
+        silent_connection: 60,
+    }
+    began = time.monotonic()
+
+    def timed(client):
+        client(platform, organization, echo)
+        return time.monotonic() - began
+
+    with ThreadPoolExecutor(len(clients)) as pool:
+        running = {client: pool.submit(timed, client) for client in clients}
+        for _ in range(20):
+            answer = platform.ext(organization, echo, "GET", "/")
+            assert answer.status_code == 200
+            assert answer.elapsed.total_seconds() < 2
+        for client, seconds in clients.items():
+            assert seconds - 1 < running[client].result() < seconds + 5, client
 
 
 # --- leaving ---------------------------------------------------------------------------------------------------------
@@ -161,18 +215,57 @@ def test_leaving_inside_the_answer(platform, organization, echo):
         assert platform.execution(organization, echo.install, request_id)["status"] == "ok"
 
 
-def test_leaving_while_the_guest_runs(platform, organization, guest):
-    endpoints = [{"method": "POST", "path": "/", "handler": "h", "timeout_ms": 2000}]
-    extension = guest("loop", api={"endpoints": endpoints})
-    install = platform.install(extension, organization)
+@contextlib.contextmanager
+def leaving_caller(platform, organization, extension, path, *headers):
+    """A POST that is running while the block does; then its caller leaves."""
     before = platform.metric("gateway_calls_total")
     with RawConnection(platform) as connection:
-        headers = ["content-length: 0", "x-request-id: left-running"]
-        connection.request("POST", f"/api/ext/{extension.name}/", organization.key, headers)
+        connection.request(
+            "POST", f"/api/ext/{extension.name}{path}", organization.key, ["content-length: 0", *headers]
+        )
         wait_until(lambda: platform.metric("gateway_calls_total") > before, what="the call's dispatch")
-    # Whether it ran to its end or was ended with its caller: it has its row.
+        yield
+
+
+def test_leaving_ends_the_guest_and_frees_its_place(platform, organization, guest):
+    endpoints = [
+        {"method": "POST", "path": "/", "handler": "h", "timeout_ms": 20_000},
+        {"method": "POST", "path": "/short", "handler": "h", "timeout_ms": 100},
+    ]
+    extension = guest("loop", api={"endpoints": endpoints})
+    install = platform.install(extension, organization)
+    platform.patch_install(organization, install, limits={"concurrency": 1, "queue": 0})
+    short = f"/api/ext/{extension.name}/short"
+    began = time.monotonic()
+    with leaving_caller(platform, organization, extension, "/", "x-request-id: left-running"):
+        busy = platform.call("POST", short, token=organization.key)
+        assert (busy.status_code, busy.json()["code"]) == (429, "concurrency_exceeded")
+    wait_until(lambda: platform.call("POST", short, token=organization.key).status_code == 504, 5, "the free place")
+    assert time.monotonic() - began < 10
     row = platform.execution(organization, install, "left-running")
-    assert row["status"] in ("timeout", "error")
+    assert (row["status"], row["http_status"], row["error"]["code"]) == ("error", 499, "cancelled")
+    assert 0 < row["duration_us"] < 10_000_000
+    assert row["cpu_us"] > 0
+
+
+def test_with_an_idempotency_key_a_caller_can_leave_and_come_back(platform, organization, guest):
+    extension = guest("spin")
+    install = platform.install(extension, organization)
+    with leaving_caller(
+        platform, organization, extension, "/1500", "x-request-id: left-with-key", "idempotency-key: back"
+    ):
+        pass
+    headers = {"idempotency-key": "back"}
+
+    def again():
+        answer = platform.ext(organization, extension, "POST", "/1500", headers=headers)
+        assert answer.status_code in (200, 409), answer.text
+        return answer if answer.status_code == 200 else None
+
+    answer = wait_until(again, what="the stored answer")
+    assert answer.headers["idempotency-replayed"] == "true"
+    assert platform.execution(organization, install, "left-with-key")["status"] == "ok"
+    assert len(platform.executions(organization, install)) == 1
 
 
 def test_pipelined_requests_are_answered_in_order(platform):
