@@ -4,6 +4,7 @@
 #include <bit>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 namespace bulkhead::protocol {
 namespace {
@@ -173,12 +174,37 @@ void JsonCursor::skip_space() {
   }
 }
 
+// Whether that comes next, right here; then it is behind us.
+bool JsonCursor::accept(char wanted) {
+  if (at_ >= text_.size() || text_[at_] != wanted) return false;
+  ++at_;
+  return true;
+}
+
 bool JsonCursor::consume(char expected) {
   if (failed_) return false;
   skip_space();
-  if (at_ >= text_.size() || text_[at_] != expected) return fail();
+  return accept(expected) || fail();
+}
+
+bool JsonCursor::open(Kind kind) {
+  if (peek() != kind) return false;
   ++at_;
+  first_ = true;
+  if (++depth_ > kMaxDepth) return fail();
   return true;
+}
+
+// Goes behind the comma that is due; false at the end, having consumed it.
+bool JsonCursor::next(char closing) {
+  if (failed_) return false;
+  skip_space();
+  const bool first = std::exchange(first_, false);
+  if (accept(closing)) {
+    --depth_;
+    return false;
+  }
+  return first || consume(',');
 }
 
 JsonCursor::Kind JsonCursor::peek() {
@@ -212,12 +238,9 @@ std::string_view JsonCursor::skip() {
 
 std::optional<std::string_view> JsonCursor::read_string() {
   if (peek() != Kind::kString) return std::nullopt;
-  std::string_view raw;
-  bool escaped = false;
-  if (!scan_string(raw, escaped)) return std::nullopt;
-  if (!escaped) return raw;
-  if (!unescape(raw, scratch_)) return std::nullopt;
-  return scratch_;
+  std::string_view text;
+  if (!scan_text(scratch_, text)) return std::nullopt;
+  return text;
 }
 
 std::optional<std::int64_t> JsonCursor::read_integer() {
@@ -232,60 +255,23 @@ std::optional<std::int64_t> JsonCursor::read_integer() {
   return std::nullopt;
 }
 
-bool JsonCursor::open_object() {
-  if (peek() != Kind::kObject) return false;
-  ++at_;
-  first_ = true;
-  if (++depth_ > kMaxDepth) return fail();
-  return true;
-}
+bool JsonCursor::open_object() { return open(Kind::kObject); }
 
 bool JsonCursor::next_member(std::string& name) {
-  if (failed_) return false;
+  if (!next('}')) return false;
   skip_space();
-  if (at_ < text_.size() && text_[at_] == '}') {
-    ++at_;
-    --depth_;
-    first_ = false;
-    return false;
-  }
-  if (!first_ && !consume(',')) return false;
-  first_ = false;
-  skip_space();
-  std::string_view raw;
-  bool escaped = false;
-  if (!scan_string(raw, escaped)) return false;
-  if (escaped) {
-    if (!unescape(raw, name)) return false;
-  } else {
-    name.assign(raw);
-  }
+  std::string_view text;
+  if (!scan_text(name, text)) return false;
+  if (text.data() != name.data()) name.assign(text);
   if (!consume(':')) return false;
-  if (peek() == Kind::kNone) return fail();
-  return true;
+  return peek() != Kind::kNone || fail();
 }
 
-bool JsonCursor::open_array() {
-  if (peek() != Kind::kArray) return false;
-  ++at_;
-  first_ = true;
-  if (++depth_ > kMaxDepth) return fail();
-  return true;
-}
+bool JsonCursor::open_array() { return open(Kind::kArray); }
 
 bool JsonCursor::next_element() {
-  if (failed_) return false;
-  skip_space();
-  if (at_ < text_.size() && text_[at_] == ']') {
-    ++at_;
-    --depth_;
-    first_ = false;
-    return false;
-  }
-  if (!first_ && !consume(',')) return false;
-  first_ = false;
-  if (peek() == Kind::kNone) return fail();
-  return true;
+  if (!next(']')) return false;
+  return peek() != Kind::kNone || fail();
 }
 
 bool JsonCursor::finished() {
@@ -323,6 +309,16 @@ bool JsonCursor::scan_string(std::string_view& raw, bool& escaped) {
   return true;
 }
 
+// The string's text: as it stands where that will do, else unescaped into `scratch`.
+bool JsonCursor::scan_text(std::string& scratch, std::string_view& text) {
+  bool escaped = false;
+  if (!scan_string(text, escaped)) return false;
+  if (!escaped) return true;
+  if (!unescape(text, scratch)) return false;
+  text = scratch;
+  return true;
+}
+
 bool JsonCursor::unescape(std::string_view raw, std::string& out) {
   out.clear();
   for (std::size_t i = 0; i < raw.size();) {
@@ -355,25 +351,16 @@ bool JsonCursor::unescape(std::string_view raw, std::string& out) {
 }
 
 bool JsonCursor::scan_number() {
-  const auto at_digit = [this] { return at_ < text_.size() && is_digit(text_[at_]); };
-  const auto digits = [&] {
-    if (!at_digit()) return false;
-    while (at_digit()) ++at_;
-    return true;
+  const auto digits = [this] {
+    const std::size_t start = at_;
+    while (at_ < text_.size() && is_digit(text_[at_])) ++at_;
+    return at_ > start;
   };
-  if (text_[at_] == '-') ++at_;
-  if (at_ < text_.size() && text_[at_] == '0') {
-    ++at_;
-  } else if (!digits()) {
-    return fail();
-  }
-  if (at_ < text_.size() && text_[at_] == '.') {
-    ++at_;
-    if (!digits()) return fail();
-  }
-  if (at_ < text_.size() && (text_[at_] == 'e' || text_[at_] == 'E')) {
-    ++at_;
-    if (at_ < text_.size() && (text_[at_] == '+' || text_[at_] == '-')) ++at_;
+  accept('-');
+  if (!accept('0') && !digits()) return fail();
+  if (accept('.') && !digits()) return fail();
+  if (accept('e') || accept('E')) {
+    if (!accept('+')) accept('-');
     if (!digits()) return fail();
   }
   return true;
@@ -390,13 +377,12 @@ bool JsonCursor::scan_value(int depth) {
   if (at_ >= text_.size()) return fail();
   switch (text_[at_]) {
     case '{':
-      return scan_object(depth + 1);
+      return scan_items('}', depth + 1);
     case '[':
-      return scan_array(depth + 1);
+      return scan_items(']', depth + 1);
     case '"': {
-      std::string_view raw;
-      bool escaped = false;
-      return scan_string(raw, escaped) && (!escaped || unescape(raw, scratch_));
+      std::string_view text;
+      return scan_text(scratch_, text);
     }
     case 't':
       return scan_word("true");
@@ -409,44 +395,20 @@ bool JsonCursor::scan_value(int depth) {
   }
 }
 
-bool JsonCursor::scan_object(int depth) {
+bool JsonCursor::scan_items(char closing, int depth) {
   if (depth > kMaxDepth) return fail();
   ++at_;
   skip_space();
-  if (at_ < text_.size() && text_[at_] == '}') {
-    ++at_;
-    return true;
-  }
+  if (accept(closing)) return true;
   while (true) {
-    skip_space();
-    std::string_view raw;
-    bool escaped = false;
-    if (!scan_string(raw, escaped) || (escaped && !unescape(raw, scratch_))) return false;
-    if (!consume(':') || !scan_value(depth)) return false;
-    skip_space();
-    if (at_ < text_.size() && text_[at_] == '}') {
-      ++at_;
-      return true;
+    if (closing == '}') {
+      skip_space();
+      std::string_view name;
+      if (!scan_text(scratch_, name) || !consume(':')) return false;
     }
-    if (!consume(',')) return false;
-  }
-}
-
-bool JsonCursor::scan_array(int depth) {
-  if (depth > kMaxDepth) return fail();
-  ++at_;
-  skip_space();
-  if (at_ < text_.size() && text_[at_] == ']') {
-    ++at_;
-    return true;
-  }
-  while (true) {
     if (!scan_value(depth)) return false;
     skip_space();
-    if (at_ < text_.size() && text_[at_] == ']') {
-      ++at_;
-      return true;
-    }
+    if (accept(closing)) return true;
     if (!consume(',')) return false;
   }
 }

@@ -50,14 +50,17 @@ class JsonCursor {
 
  private:
   void skip_space();
+  bool accept(char wanted);
   bool consume(char expected);
   bool fail();
+  bool open(Kind kind);
+  bool next(char closing);
   bool scan_string(std::string_view& raw, bool& escaped);
+  bool scan_text(std::string& scratch, std::string_view& text);
   bool scan_number();
   bool scan_word(std::string_view word);
   bool scan_value(int depth);
-  bool scan_object(int depth);
-  bool scan_array(int depth);
+  bool scan_items(char closing, int depth);
   bool unescape(std::string_view raw, std::string& out);
 
   std::string_view text_;
