@@ -1,5 +1,5 @@
-# ./dev fuzz: each fuzz target for some seconds, as many at once as there are cores, from its seeds in test/fuzz/NAME/ and
-# the corpus in the cache.
+# ./dev fuzz: each fuzz target for some seconds, as many at once as there are cores, from its seeds in test/fuzz/NAME/, its
+# words in test/fuzz/NAME.dict where there are some, and the corpus in the cache.
 
 dev_fuzz() {
   local seconds=60 names=() name failed=() files file
@@ -36,11 +36,12 @@ dev_fuzz() {
 # targets run at once as there are cores: how often it ran, and the edges that its seeds and corpus reached at the start
 # and all inputs at the end.
 fuzz_one() {
-  local name=$1 seconds=$2 folder=$BH_CACHE/fuzz/$1 code=0 seeds=()
+  local name=$1 seconds=$2 folder=$BH_CACHE/fuzz/$1 code=0 seeds=() words=()
   mkdir -p "$folder/corpus"
   [ ! -d "test/fuzz/$name" ] || seeds=("test/fuzz/$name")
+  [ ! -f "test/fuzz/$name.dict" ] || words=("-dict=test/fuzz/$name.dict")
   "build/fuzz/bin/fuzz_$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2560 -artifact_prefix="$folder/" \
-    -print_final_stats=1 "$folder/corpus" "${seeds[@]}" >"$folder/log" 2>&1 || code=$?
+    -print_final_stats=1 "${words[@]}" "$folder/corpus" "${seeds[@]}" >"$folder/log" 2>&1 || code=$?
   echo $code >"$folder/exit"
   echo "fuzz $name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$folder/log" | tail -n 1) runs," \
     "edges $(fuzz_edges head "$folder/log") to $(fuzz_edges tail "$folder/log"), exit $code"
