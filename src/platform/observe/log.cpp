@@ -65,9 +65,10 @@ class StderrSink final : public spdlog::sinks::base_sink<spdlog::details::null_m
   std::size_t reported_ = 0;
 };
 
+// The queue goes first: its destructor joins the thread, and only then does the logger take the sink away.
 struct Writer {
-  std::shared_ptr<spdlog::details::thread_pool> queue;
   std::shared_ptr<spdlog::async_logger> logger;
+  std::shared_ptr<spdlog::details::thread_pool> queue;
 };
 
 // stderr belongs to the process, so its writer does too. Readers share the lock; `start` and `stop` take it alone.
