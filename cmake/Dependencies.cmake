@@ -36,10 +36,21 @@ if(BH_FUZZ)
 endif()
 
 # Guests on Wasmtime and JSON Schema: one Rust archive behind native/include/bulkhead_native.h.
-add_library(bh_native STATIC IMPORTED)
 if(NOT BH_NATIVE_DIR)
   message(FATAL_ERROR "BH_NATIVE_DIR is not set; build with ./dev build, which builds native/ first")
 endif()
-set_target_properties(bh_native PROPERTIES IMPORTED_LOCATION ${BH_NATIVE_DIR}/lib/libbulkhead_native.a)
+if(BH_SANITIZE MATCHES thread)
+  # TSan does not see how code without its instrumentation synchronizes, and can leave it out only as a library of its
+  # own (tools/dev/tsan.supp).
+  set(native ${CMAKE_BINARY_DIR}/libbulkhead_native.so)
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} -fuse-ld=lld-19 -shared -Wl,-soname,libbulkhead_native.so -o ${native}
+    -Wl,--whole-archive ${BH_NATIVE_DIR}/lib/libbulkhead_native.a -Wl,--no-whole-archive -lpthread -ldl -lm -lgcc_s
+    COMMAND_ERROR_IS_FATAL ANY)
+  add_library(bh_native SHARED IMPORTED)
+  set_target_properties(bh_native PROPERTIES IMPORTED_LOCATION ${native} IMPORTED_SONAME libbulkhead_native.so)
+else()
+  add_library(bh_native STATIC IMPORTED)
+  set_target_properties(bh_native PROPERTIES IMPORTED_LOCATION ${BH_NATIVE_DIR}/lib/libbulkhead_native.a)
+endif()
 target_include_directories(bh_native SYSTEM INTERFACE ${CMAKE_SOURCE_DIR}/native/include)
 target_link_libraries(bh_native INTERFACE Threads::Threads dl m)

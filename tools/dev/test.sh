@@ -3,7 +3,7 @@
 # Wasmtime handles SIGSEGV of guests; sanitizers must leave it alone.
 export ASAN_OPTIONS=${ASAN_OPTIONS:-handle_segv=0:handle_sigill=0:handle_sigfpe=0:detect_stack_use_after_return=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-handle_segv=0:handle_sigill=0:handle_sigfpe=0:second_deadlock_stack=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-handle_segv=0:handle_sigill=0:handle_sigfpe=0:second_deadlock_stack=1:suppressions=$BH_ROOT/tools/dev/tsan.supp}
 
 # run_unit_tests PRESET [NAME ...]
 run_unit_tests() {
