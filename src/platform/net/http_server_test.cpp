@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
 #include <sys/stat.h>
+#include <thread>
 
 #include "platform/net/http_server_fixture.h"
 
@@ -196,6 +198,27 @@ TEST_F(HttpServerTest, SendsLargeAnswersToSlowReaders) {
   EXPECT_TRUE(answer.whole);
   EXPECT_EQ(answer.body, std::string(service_.large_size, 'L'));
   EXPECT_EQ(client.read_answer().body, "hello /after");
+}
+
+// Answers that fill the socket: no further request is taken until the client reads, and nothing gets lost, also when
+// the client has ended its side.
+TEST_F(HttpServerTest, SendsManySmallAnswersToAClientThatReadsLate) {
+  start();
+  constexpr int kRequests = 1'000;
+  const std::string body(12'000, 'e');
+  RawClient client(address());
+  std::jthread sender([&] {
+    for (int i = 0; i < kRequests; ++i) client.send(post("/echo", std::to_string(i) + body));
+    client.finish_sending();
+  });
+  ASSERT_TRUE(eventually([&] { return service_.handled >= 100; }));
+  for (int i = 0; i < kRequests; ++i) {
+    const Answer answer = client.read_answer();
+    ASSERT_EQ(answer.status, 200) << i;
+    ASSERT_EQ(answer.body, std::to_string(i) + body);
+  }
+  sender.join();
+  EXPECT_TRUE(client.sees_close());
 }
 
 TEST_F(HttpServerTest, SurvivesClientsThatLeaveAtAnyPoint) {
