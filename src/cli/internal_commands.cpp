@@ -18,6 +18,7 @@ struct RunnerArguments {
   std::string code_key;
   std::string service_key;
   std::uint32_t slots = 256;
+  std::vector<std::string> required_layers;
 };
 
 std::optional<std::array<std::uint8_t, 32>> parse_key(const std::string& text) {
@@ -26,6 +27,10 @@ std::optional<std::array<std::uint8_t, 32>> parse_key(const std::string& text) {
   std::array<std::uint8_t, 32> key{};
   std::copy(bytes->begin(), bytes->end(), key.begin());
   return key;
+}
+
+void add_required_layers(CLI::App* command, std::vector<std::string>& into) {
+  command->add_option("--require-layers", into, "Sandbox layers that must be active")->delimiter(',');
 }
 
 int run_runner(const Globals& globals, const RunnerArguments& arguments) {
@@ -37,6 +42,7 @@ int run_runner(const Globals& globals, const RunnerArguments& arguments) {
   options.code_key = *code_key;
   options.service_key = parse_key(arguments.service_key);
   options.engine.slots = arguments.slots;
+  options.required_layers = arguments.required_layers;
   // What an operator should know of a healthy runner its supervisor logs.
   options.log_level = log::Level::kWarn;
   const auto ended = runner::run(options);
@@ -56,12 +62,15 @@ void add_internal_commands(Commands& commands) {
     command->add_option("--code-key", arguments->code_key, "Public key of machine code")->required();
     command->add_option("--service-key", arguments->service_key, "Public key of service tokens");
     command->add_option("--slots", arguments->slots, "Executions alive at once");
+    add_required_layers(command, arguments->required_layers);
     commands.on_run(command, [&globals, arguments] { return run_runner(globals, *arguments); });
   }
   {
     auto* command = commands.add(commands.root, "compiler", "One compile; started by serve");
     command->group("");
-    commands.on_run(command, [] { return runner::run_compiler(); });
+    const auto options = std::make_shared<runner::CompileOptions>();
+    add_required_layers(command, options->required_layers);
+    commands.on_run(command, [options] { return runner::run_compiler(*options); });
   }
 }
 

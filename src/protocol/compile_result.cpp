@@ -5,7 +5,7 @@
 namespace bulkhead::protocol {
 namespace {
 
-constexpr std::string_view kMagic = "BHCOMP01";
+constexpr std::string_view kMagic = "BHCOMP02";
 constexpr std::uint8_t kOk = 1;
 constexpr std::uint8_t kFailed = 2;
 
@@ -19,6 +19,7 @@ std::string encode_compile_result(const CompileResult& result) {
   writer.number(kOk);
   writer.text(result.target);
   writer.text(result.engine_fingerprint);
+  writer.text(result.sandbox_json);
   writer.raw(result.code);
   return bytes;
 }
@@ -43,13 +44,16 @@ Result<CompileResult> parse_compile_result(std::string_view bytes) {
     std::string message(reader.text());
     std::string detail(reader.text());
     if (!reader.ok_and_done()) return fail(ErrorCode::kInternal, "", "malformed answer of the compiler");
-    const bool missing_export = wire_code == error_info(ErrorCode::kAbiMissingExport).wire_code;
-    return fail(missing_export ? ErrorCode::kAbiMissingExport : ErrorCode::kModuleRejected, std::move(message),
-                std::move(detail));
+    ErrorCode code = ErrorCode::kModuleRejected;
+    for (const ErrorCode one : {ErrorCode::kAbiMissingExport, ErrorCode::kUnavailable}) {
+      if (wire_code == error_info(one).wire_code) code = one;
+    }
+    return fail(code, std::move(message), std::move(detail));
   }
   CompileResult result;
   result.target = reader.text();
   result.engine_fingerprint = reader.text();
+  result.sandbox_json = reader.text();
   if (!known || outcome != kOk || !reader.ok()) {
     return fail(ErrorCode::kInternal, "", "malformed answer of the compiler");
   }

@@ -11,7 +11,8 @@ namespace bulkhead::protocol {
 struct CompileResult {
   std::string target;  // "x86_64-linux-gnu"
   std::string engine_fingerprint;
-  std::string_view code;  // into the parsed bytes, or what is to be encoded; empty for a description
+  std::string sandbox_json;  // the walls around the compiler: sandbox_layers.h
+  std::string_view code;     // into the parsed bytes, or what is to be encoded; empty for a description
 };
 
 std::string encode_compile_result(const CompileResult& result);

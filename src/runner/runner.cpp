@@ -184,7 +184,7 @@ void Runner::register_metrics() {
 Status run(const RunnerOptions& options) {
   std::vector<int> kept = options.channels;
   if (options.http_listener >= 0) kept.push_back(options.http_listener);
-  SandboxLayers layers = drop_privileges(kept);
+  SandboxLayers layers = drop_privileges(kept, options.identity);
   log::start(options.log_level);
   const SystemClock clock;
   metrics::Registry registry;
@@ -197,7 +197,14 @@ Status run(const RunnerOptions& options) {
   }
   (*runner)->watch_signals();
   // From here on no thread is started and no file opened.
-  seal_process(layers, options.identity);
+  seal_process(layers, options.identity, SandboxRole::kRunner);
+  filter_system_calls(layers, SandboxRole::kRunner);
+  if (auto missing = protocol::check_required_layers(layers, options.required_layers); !missing) {
+    log::error("runner_not_sandboxed", missing.error());
+    runner->reset();
+    log::stop();
+    return fail(std::move(missing.error()));
+  }
   log::info("runner_ready", {{"pid", ::getpid()}, {"sandbox", to_json(layers)}});
   (*runner)->set_layers(std::move(layers));
   (*runner)->start();

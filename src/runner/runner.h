@@ -30,6 +30,7 @@ struct RunnerOptions {
   ModuleCacheLimits modules;
   Millis drain_time{35'000};  // longer than the longest execution
   SandboxIdentity identity;
+  std::vector<std::string> required_layers;  // without which it does not start
   log::Level log_level = log::Level::kInfo;
 };
 

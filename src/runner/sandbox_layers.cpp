@@ -5,21 +5,17 @@
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <sched.h>
-#include <seccomp.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-
-#include "protocol/json_text.h"
 
 namespace bulkhead::runner {
 namespace {
@@ -41,7 +37,7 @@ void close_other_descriptors(SandboxLayers& layers, std::vector<int> kept) {
     from = std::max(from, number + 1);
   }
   good = ::syscall(SYS_close_range, from, ~0U, 0U) == 0 && good;
-  add(layers, "descriptors", good, good ? "only the inherited sockets are open" : errno_text());
+  add(layers, "descriptors", good, good ? "nothing inherited is open but what it works on" : errno_text());
   // Descriptors 0 and 1 stay taken, so that no socket ever becomes somebody's standard output.
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO}) {
     if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR | O_CLOEXEC) != fd) return;
@@ -68,32 +64,89 @@ void limit_resources(SandboxLayers& layers) {
   add(layers, "rlimits", good, good ? "core 0, nofile 4096, memlock 0" : errno_text());
 }
 
-void write_text(const char* path, std::string_view text) {
+bool write_text(const char* path, std::string_view text) {
   const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  static_cast<void>(::write(fd, text.data(), text.size()) < 0);
+  if (fd < 0) return false;
+  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   ::close(fd);
+  return written;
 }
 
-// Own network (with nothing in it, not even a loopback that is up), IPC, host name and mounts. Inherited sockets go on
-// working: they belong to the namespace that they were made in.
-bool leave_namespaces(SandboxLayers& layers) {
-  const uid_t uid = ::getuid();
-  const gid_t gid = ::getgid();
-  constexpr int kOwn = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS | CLONE_NEWCGROUP;
-  if (::unshare(kOwn) == 0) {
-    add(layers, "namespaces", true, "network, ipc, uts, mount, cgroup");
-    return true;
+bool become(const SandboxIdentity& identity) {
+  return ::setgroups(0, nullptr) == 0 && ::setresgid(identity.gid, identity.gid, identity.gid) == 0 &&
+         ::setresuid(identity.uid, identity.uid, identity.uid) == 0;
+}
+
+void change_identity(SandboxLayers& layers, const SandboxIdentity& identity) {
+  if (::geteuid() != 0) {
+    add(layers, "identity", true, "started as user " + std::to_string(::geteuid()));
+    return;
   }
-  if (::unshare(CLONE_NEWUSER | kOwn) != 0) {
-    add(layers, "namespaces", false, "unshare: " + errno_text());
+  int parent_death_signal = 0;
+  ::prctl(PR_GET_PDEATHSIG, &parent_death_signal, 0, 0, 0);
+  const bool changed = become(identity);
+  add(layers, "identity", changed, changed ? "user " + std::to_string(identity.uid) : errno_text());
+  // The kernel forgets the signal when the identity changes, and makes /proc/self root's.
+  if (parent_death_signal != 0) ::prctl(PR_SET_PDEATHSIG, parent_death_signal, 0, 0, 0);
+  ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
+// Whether `identity` may make user namespaces. Tried in a child, because there is no way back from trying.
+bool may_have_user_namespace(const SandboxIdentity& identity) {
+  const pid_t child = ::fork();
+  if (child < 0) return false;
+  if (child == 0) ::_exit((::geteuid() != 0 || become(identity)) && ::unshare(CLONE_NEWUSER) == 0 ? 0 : 1);
+  int status = 1;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status == 0;
+}
+
+// Inherited sockets go on working: they belong to the network that they were made in.
+constexpr int kOwnNamespaces = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS | CLONE_NEWCGROUP;
+
+void report_namespaces(SandboxLayers& layers, bool active, const std::string& why_not) {
+  add(layers, "network_namespace", active, active ? "nothing in it, not even a loopback that is up" : why_not);
+  add(layers, "mount_namespace", active, active ? "" : why_not);
+  add(layers, "ipc_namespace", active, active ? "ipc, host name, cgroup names" : why_not);
+}
+
+// As an ordinary user: what is done in the new namespaces is done with rights that end at them.
+bool leave_with_user_namespace(SandboxLayers& layers) {
+  const std::string uid = std::to_string(::getuid());
+  const std::string gid = std::to_string(::getgid());
+  const bool left = ::unshare(CLONE_NEWUSER | kOwnNamespaces) == 0;
+  const std::string why_not = left ? "" : "unshare: " + errno_text();
+  report_namespaces(layers, left, why_not);
+  if (!left) {
+    add(layers, "user_namespace", false, why_not);
     return false;
   }
-  write_text("/proc/self/setgroups", "deny");
-  write_text("/proc/self/uid_map", std::to_string(uid) + " " + std::to_string(uid) + " 1");
-  write_text("/proc/self/gid_map", std::to_string(gid) + " " + std::to_string(gid) + " 1");
-  add(layers, "namespaces", true, "user, network, ipc, uts, mount, cgroup");
+  ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  const bool mapped = write_text("/proc/self/setgroups", "deny") &&
+                      write_text("/proc/self/uid_map", uid + " " + uid + " 1") &&
+                      write_text("/proc/self/gid_map", gid + " " + gid + " 1");
+  const bool last = write_text("/proc/sys/user/max_user_namespaces", "0");
+  add(layers, "user_namespace", mapped,
+      mapped ? "its own ids only" + std::string(last ? ", and no further ones" : "") : "map ids: " + errno_text());
   return true;
+}
+
+// As root, where users may not have namespaces.
+bool leave_as_root(SandboxLayers& layers) {
+  const bool left = ::geteuid() == 0 && ::unshare(kOwnNamespaces) == 0;
+  report_namespaces(layers, left, left ? "" : "unshare: " + errno_text());
+  add(layers, "user_namespace", false, "not allowed to ordinary users on this machine");
+  return left;
+}
+
+void report_what_the_parent_gave(SandboxLayers& layers) {
+  const bool own_pids = ::getpid() == 1;
+  add(layers, "pid_namespace", own_pids,
+      own_pids ? "process 1 of its own" : "the process that started this one could not give it one");
+  add(layers, "cgroup", false,
+      ::access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0 ? "in the group of the process that started it"
+                                                               : "cgroup v2 is not mounted");
 }
 
 // The two files that the engine reads when it is made: its slots' dirty pages, and how many mappings it may have.
@@ -126,27 +179,6 @@ void empty_root(SandboxLayers& layers) {
   add(layers, "empty_root", good, good ? "no files but the two that the engine reads" : errno_text());
 }
 
-void change_identity(SandboxLayers& layers, const SandboxIdentity& identity) {
-  if (::geteuid() != 0) {
-    add(layers, "identity", true, "started as user " + std::to_string(::geteuid()));
-    return;
-  }
-  int parent_death_signal = 0;
-  ::prctl(PR_GET_PDEATHSIG, &parent_death_signal, 0, 0, 0);
-  const bool changed = ::setgroups(0, nullptr) == 0 && ::setresgid(identity.gid, identity.gid, identity.gid) == 0 &&
-                       ::setresuid(identity.uid, identity.uid, identity.uid) == 0;
-  // The kernel forgets it when the identity changes.
-  if (parent_death_signal != 0) ::prctl(PR_SET_PDEATHSIG, parent_death_signal, 0, 0, 0);
-  add(layers, "identity", changed, changed ? "user " + std::to_string(identity.uid) : errno_text());
-}
-
-// Processes count against the user; threads do too, so this comes after they have been started.
-void forbid_processes(SandboxLayers& layers) {
-  const rlimit none{.rlim_cur = 0, .rlim_max = 0};
-  const bool good = ::setrlimit(RLIMIT_NPROC, &none) == 0;
-  add(layers, "nproc", good, good ? "no more processes or threads" : errno_text());
-}
-
 // The ones that no program may ever gain, while we still have the right to say so.
 bool empty_bounding_set() {
   bool good = true;
@@ -157,211 +189,106 @@ bool empty_bounding_set() {
   return good;
 }
 
-// The ones we hold: in a user namespace of its own even an ordinary user holds all of them.
-void drop_capabilities(SandboxLayers& layers, bool bounding_set_is_empty) {
+// Root still has its identity to change, and loses what it holds with it. Everybody else is done with them here, before
+// there are threads: in a user namespace of its own even an ordinary user holds all of them.
+void drop_capabilities(SandboxLayers& layers) {
+  const bool none_to_gain = empty_bounding_set();
+  if (::geteuid() == 0) {
+    add(layers, "capabilities", none_to_gain, "none to gain; those held go with the identity");
+    return;
+  }
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   const __user_cap_data_struct none[2] = {};
   ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   const bool good = ::syscall(SYS_capset, &header, none) == 0;
-  const char* held = bounding_set_is_empty ? "none, and none to gain" : "none; the bounding set is not ours to change";
+  const char* held = none_to_gain ? "none, and none to gain" : "none; the bounding set is not ours to change";
   add(layers, "capabilities", good, good ? held : errno_text());
 }
 
-// No path can be opened any more, whoever we are. Rights of later ABIs are named by number: Debian 12's headers are of
-// Linux 6.1.
-void forbid_files(SandboxLayers& layers) {
+// Rights of later ABIs are named by number: Debian 12's headers are of Linux 6.1.
+struct LandlockRules {
+  std::uint64_t files = 0;
+  std::uint64_t network = 0;  // ABI 4: bind and connect of TCP
+  std::uint64_t scopes = 0;   // ABI 6: abstract Unix sockets and signals outside of the domain
+};
+
+// A domain in which the calling thread, and every one that it starts, may read `readable` and nothing else. The ABI, or
+// 0 and errno.
+long enter_landlock(std::span<const char* const> readable) {
   constexpr std::uint64_t kRightsByAbi[] = {0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff};  // ABI 1, 2, 3, 4, 5
   const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
-  if (abi < 1) {
-    add(layers, "landlock", false, "not in this kernel: " + errno_text());
-    return;
-  }
-  struct {
-    std::uint64_t files = 0;
-    std::uint64_t network = 0;  // ABI 4: bind and connect of TCP
-    std::uint64_t scopes = 0;   // ABI 6: abstract Unix sockets and signals outside of the domain
-  } rules;
-  rules.files = kRightsByAbi[std::min<long>(abi, 5) - 1];
+  if (abi < 1) return 0;
+  LandlockRules rules{.files = kRightsByAbi[std::min<long>(abi, 5) - 1]};
   if (abi >= 4) rules.network = 3;
   if (abi >= 6) rules.scopes = 3;
   const std::size_t size = abi >= 6 ? 24 : abi >= 4 ? 16 : 8;
-  const long ruleset = ::syscall(SYS_landlock_create_ruleset, &rules, size, 0);
-  const bool good = ruleset >= 0 && ::syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
-  const std::string reason =
-      good ? "no files for the thread that runs guests, ABI " + std::to_string(abi) : errno_text();
-  if (ruleset >= 0) ::close(static_cast<int>(ruleset));
-  add(layers, "landlock", good, reason);
+  const long made = ::syscall(SYS_landlock_create_ruleset, &rules, size, 0);
+  if (made < 0) return 0;
+  const auto ruleset = static_cast<int>(made);
+  for (const char* path : readable) {
+    const int file = ::open(path, O_PATH | O_CLOEXEC);
+    if (file < 0) continue;
+    const landlock_path_beneath_attr rule{.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE, .parent_fd = file};
+    static_cast<void>(::syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0));
+    ::close(file);
+  }
+  const bool entered = ::syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+  const int error = errno;
+  ::close(ruleset);
+  errno = error;
+  return entered ? abi : 0;
 }
 
-// What the event loop, the thread pool, the log and Wasmtime (mapping machine code from memfds, resetting slots) need.
-// Anything else that exists only to reach outside ends the process: it means that a guest got out.
-constexpr int kAllowed[] = {SCMP_SYS(accept4),
-                            SCMP_SYS(brk),
-                            SCMP_SYS(clock_gettime),
-                            SCMP_SYS(clock_nanosleep),
-                            SCMP_SYS(close),
-                            SCMP_SYS(dup),
-                            SCMP_SYS(epoll_create1),
-                            SCMP_SYS(epoll_ctl),
-                            SCMP_SYS(epoll_pwait),
-                            SCMP_SYS(epoll_wait),
-                            SCMP_SYS(eventfd2),
-                            SCMP_SYS(exit),
-                            SCMP_SYS(exit_group),
-                            SCMP_SYS(fcntl),
-                            SCMP_SYS(fstat),
-                            SCMP_SYS(futex),
-                            SCMP_SYS(getcpu),
-                            SCMP_SYS(getpeername),
-                            SCMP_SYS(getpid),
-                            SCMP_SYS(getrandom),
-                            SCMP_SYS(getrusage),
-                            SCMP_SYS(getsockname),
-                            SCMP_SYS(getsockopt),
-                            SCMP_SYS(gettid),
-                            SCMP_SYS(gettimeofday),
-                            SCMP_SYS(lseek),
-                            SCMP_SYS(madvise),
-                            SCMP_SYS(membarrier),
-                            SCMP_SYS(memfd_create),
-                            SCMP_SYS(ftruncate),
-                            SCMP_SYS(mmap),
-                            SCMP_SYS(mprotect),
-                            SCMP_SYS(mremap),
-                            SCMP_SYS(munmap),
-                            SCMP_SYS(nanosleep),
-                            SCMP_SYS(newfstatat),
-                            SCMP_SYS(poll),
-                            SCMP_SYS(pread64),
-                            SCMP_SYS(read),
-                            SCMP_SYS(readv),
-                            SCMP_SYS(recvfrom),
-                            SCMP_SYS(recvmsg),
-                            SCMP_SYS(restart_syscall),
-                            SCMP_SYS(rt_sigaction),
-                            SCMP_SYS(rt_sigprocmask),
-                            SCMP_SYS(rt_sigreturn),
-                            SCMP_SYS(sched_getaffinity),
-                            SCMP_SYS(sched_yield),
-                            SCMP_SYS(sendmsg),
-                            SCMP_SYS(sendto),
-                            SCMP_SYS(set_robust_list),
-                            SCMP_SYS(setsockopt),
-                            SCMP_SYS(shutdown),
-                            SCMP_SYS(sigaltstack),
-                            SCMP_SYS(sysinfo),
-                            SCMP_SYS(timerfd_create),
-                            SCMP_SYS(timerfd_settime),
-                            SCMP_SYS(statx),
-                            SCMP_SYS(uname),
-                            SCMP_SYS(write),
-                            SCMP_SYS(writev),
-                            SCMP_SYS(rseq)};
-constexpr int kDeadly[] = {SCMP_SYS(execve),
-                           SCMP_SYS(execveat),
-                           SCMP_SYS(fork),
-                           SCMP_SYS(vfork),
-                           SCMP_SYS(clone),
-                           SCMP_SYS(clone3),
-                           SCMP_SYS(ptrace),
-                           SCMP_SYS(process_vm_readv),
-                           SCMP_SYS(process_vm_writev),
-                           SCMP_SYS(connect),
-                           SCMP_SYS(bind),
-                           SCMP_SYS(bpf),
-                           SCMP_SYS(io_uring_setup),
-                           SCMP_SYS(userfaultfd),
-                           SCMP_SYS(perf_event_open),
-                           SCMP_SYS(kexec_load),
-                           SCMP_SYS(mount),
-                           SCMP_SYS(setns),
-                           SCMP_SYS(unshare),
-                           SCMP_SYS(pidfd_getfd),
-                           SCMP_SYS(init_module)};
-
-constexpr unsigned long kPagemapScan = _IOWR('f', 16, char[96]);  // Linux 6.7; Debian 12's headers are 6.1
-
-int fill_filter(scmp_filter_ctx filter) {
-  int failure = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-  for (const int call : kAllowed) {
-    if (failure == 0) failure = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
-  }
-  for (const int call : kDeadly) {
-    if (failure == 0) failure = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, call, 0);
-  }
-  // A signal to itself is abort(); to anybody else it is an attack.
-  const scmp_arg_cmp itself{
-      .arg = 0, .op = SCMP_CMP_EQ, .datum_a = static_cast<scmp_datum_t>(::getpid()), .datum_b = 0};
-  if (failure == 0) failure = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &itself);
-  // Asio makes descriptors non-blocking; Wasmtime finds the pages that a guest has written. Every other ioctl is a
-  // driver's door.
-  for (const unsigned long request : {static_cast<unsigned long>(FIONBIO), kPagemapScan}) {
-    const scmp_arg_cmp is_request{.arg = 1, .op = SCMP_CMP_EQ, .datum_a = request, .datum_b = 0};
-    if (failure == 0) failure = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &is_request);
-  }
-  return failure == 0 ? seccomp_load(filter) : failure;
+void confine_to_engine_files(SandboxLayers& layers) {
+  const long abi = enter_landlock(kEngineFiles);
+  add(layers, "landlock", abi > 0,
+      abi > 0 ? "all threads: no files but the two that the engine reads; ABI " + std::to_string(abi) : errno_text());
 }
 
-void filter_system_calls(SandboxLayers& layers) {
-  const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-  if (filter == nullptr) {
-    add(layers, "seccomp", false, "out of memory");
-    return;
-  }
-  const int failure = fill_filter(filter);
-  seccomp_release(filter);
-  add(layers, "seccomp", failure == 0,
-      failure == 0 ? "allowlist of " + std::to_string(std::size(kAllowed)) + " calls, all threads"
-                   : std::strerror(-failure));
+// Processes count against the user; threads do too.
+void bound_processes(SandboxLayers& layers, SandboxRole role) {
+  constexpr rlim_t kCompilerThreads = 128;  // one per core
+  const rlim_t most = role == SandboxRole::kCompiler ? kCompilerThreads : 0;
+  const rlimit limit{.rlim_cur = most, .rlim_max = most};
+  const bool good = ::setrlimit(RLIMIT_NPROC, &limit) == 0;
+  add(layers, "nproc", good, good ? (most == 0 ? "no more processes or threads" : "its threads") : errno_text());
 }
 
 }  // namespace
 
-SandboxLayers drop_privileges(const std::vector<int>& kept_fds) {
+SandboxLayers drop_privileges(const std::vector<int>& kept_fds, const SandboxIdentity& identity) {
   SandboxLayers layers;
   close_other_descriptors(layers, kept_fds);
   limit_resources(layers);
-  const bool was_root = ::geteuid() == 0;
-  if (leave_namespaces(layers)) {
+  report_what_the_parent_gave(layers);
+  bool left = false;
+  if (may_have_user_namespace(identity)) {
+    if (::geteuid() == 0) static_cast<void>(empty_bounding_set());
+    change_identity(layers, identity);
+    left = leave_with_user_namespace(layers);
+  } else {
+    left = leave_as_root(layers);
+  }
+  if (left) {
     empty_root(layers);
   } else {
     add(layers, "empty_root", false, "needs a mount namespace");
   }
-  const bool bounding_set_is_empty = empty_bounding_set();
-  // Root still has its identity to change; everybody else is done with capabilities here, before there are threads.
-  if (was_root) {
-    add(layers, "capabilities", bounding_set_is_empty, "none to gain; those held go with the identity");
-  } else {
-    drop_capabilities(layers, bounding_set_is_empty);
-  }
+  drop_capabilities(layers);
   const bool no_new = ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
   add(layers, "no_new_privs", no_new, no_new ? "" : errno_text());
+  confine_to_engine_files(layers);
   return layers;
 }
 
-void seal_process(SandboxLayers& layers, const SandboxIdentity& identity) {
+void seal_process(SandboxLayers& layers, const SandboxIdentity& identity, SandboxRole role) {
   // libc changes all threads; the kernel takes each one's capabilities away with user 0.
-  change_identity(layers, identity);
+  if (std::ranges::find(layers, "identity", &SandboxLayer::layer) == layers.end()) change_identity(layers, identity);
   const bool hidden = ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
   add(layers, "not_dumpable", hidden, hidden ? "no ptrace, no core" : errno_text());
-  forbid_processes(layers);
-  forbid_files(layers);
-  add(layers, "pid_namespace", false, "only the process that starts the runner can give it one");
-  add(layers, "cgroup", false, "only the process that starts the runner can give it one");
-  filter_system_calls(layers);
-}
-
-std::string to_json(const SandboxLayers& layers) {
-  std::string out = "[";
-  for (const SandboxLayer& layer : layers) {
-    if (out.size() > 1) out += ',';
-    out += R"({"layer":)";
-    protocol::append_json_string(out, layer.layer);
-    out += layer.active ? R"(,"active":true,"reason":)" : R"(,"active":false,"reason":)";
-    protocol::append_json_string(out, layer.reason);
-    out += '}';
-  }
-  return out + "]";
+  bound_processes(layers, role);
+  // The thread that runs guests, or starts the threads that compile, needs not even those two any more.
+  static_cast<void>(enter_landlock({}));
 }
 
 }  // namespace bulkhead::runner

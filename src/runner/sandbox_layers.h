@@ -1,29 +1,24 @@
-// The walls around the runner process itself, for the day on which a guest gets out of Wasmtime: what the process can
-// still reach then. Two steps, because namespaces must be left before there are threads, and because the engine opens
-// /proc/self/pagemap (its slots are reset through it), which is root's once a process has given up root:
+// The walls around runner and compiler processes, for the day on which a guest gets out of Wasmtime or a module takes
+// over the compiler: what the process can still reach then. In three steps:
 //
-//   drop_privileges   first thing in the process: other descriptors, limits, no_new_privs, namespaces, empty root
-//   seal_process      after every thread has been started, before the first guest: identity, Landlock, seccomp
+//   drop_privileges      first thing in the process, before there are threads: everything but the rest
+//   seal_process         when all that needs starting has been started, before the first foreign byte is worked on
+//   filter_system_calls  the same moment, last
 //
-// Each layer that can't be had is left out and says why: health reports show what really holds. One-way; whole process.
+// Why not all at once: the engine reads two files when it is made, and starts a thread. Each layer that can't be had is
+// left out and says why: health reports show what really holds. One-way; whole process.
 #pragma once
 
 #include <sys/types.h>
 
-#include <optional>
-#include <string>
 #include <vector>
 
-#include "base/error.h"
+#include "protocol/sandbox_layers.h"
 
 namespace bulkhead::runner {
 
-struct SandboxLayer {
-  std::string layer;  // "seccomp"
-  bool active = false;
-  std::string reason;  // why not, or what exactly holds
-};
-using SandboxLayers = std::vector<SandboxLayer>;
+using protocol::SandboxLayer;
+using protocol::SandboxLayers;
 
 struct SandboxIdentity {
   // Used when the process starts as root. Nothing else on the machine should run as this user.
@@ -31,11 +26,15 @@ struct SandboxIdentity {
   gid_t gid = 61'184;
 };
 
-// Keeps standard error and `kept_fds`, closes everything else.
-SandboxLayers drop_privileges(const std::vector<int>& kept_fds);
-void seal_process(SandboxLayers& layers, const SandboxIdentity& identity);
+// What a process may still do once it is sealed.
+enum class SandboxRole : std::uint8_t {
+  kRunner,    // sockets and event loops; no new threads
+  kCompiler,  // no sockets; threads of its own, a bounded number
+};
 
-// [{"layer":…,"active":…,"reason":…}]
-std::string to_json(const SandboxLayers& layers);
+// Keeps standard error and `kept_fds`, closes everything else.
+SandboxLayers drop_privileges(const std::vector<int>& kept_fds, const SandboxIdentity& identity);
+void seal_process(SandboxLayers& layers, const SandboxIdentity& identity, SandboxRole role);
+void filter_system_calls(SandboxLayers& layers, SandboxRole role);
 
 }  // namespace bulkhead::runner

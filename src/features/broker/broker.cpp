@@ -45,6 +45,7 @@ Task<protocol::HostResult> Broker::call(ExecutionTable& executions, protocol::Ho
   const HostFunction& function = found->second;
   if (!live->install->may(function.capability)) {
     denied_.add();
+    ++live->denied_host_calls;
     co_return host_error(protocol::HostCode::kDenied, "capability_denied",
                          function.capability + " is not granted to this install.");
   }
@@ -55,7 +56,9 @@ Task<protocol::HostResult> Broker::call(ExecutionTable& executions, protocol::Ho
   auto request = parse_json(call.request_json.empty() ? std::string_view("{}") : call.request_json);
   if (!request) co_return host_error(protocol::HostCode::kInvalid, "invalid_json", request.error().message);
   served_.add();
-  co_return co_await function.handler(HostCallContext{call.handle, live}, std::move(*request));
+  auto result = co_await function.handler(HostCallContext{call.handle, live}, std::move(*request));
+  if (result.code == protocol::HostCode::kDenied) ++live->denied_host_calls;
+  co_return result;
 }
 
 Task<> Broker::forget_install(TenantId tenant, InstallId install) {

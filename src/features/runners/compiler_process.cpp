@@ -17,8 +17,6 @@ namespace {
 // Descriptor numbers in the child, as `bulkhead compiler` expects them.
 constexpr int kInputFd = 3;
 constexpr int kOutputFd = 4;
-// "nobody" on Debian: owns no file, so a compiler that was taken over can reach none.
-constexpr process::Identity kUnprivileged{.uid = 65534, .gid = 65534};
 
 // Waits for the child on a loop of this thread's own.
 Result<process::ExitStatus> wait_blocking(process::ChildProcess& child, Millis timeout) {
@@ -46,7 +44,7 @@ process::ChildOptions child_options(const CompilerOptions& options, int input, i
   child.stdout_to = process::Stdio::null();
   child.stderr_to = process::Stdio::inherit();
   child.fds = {{.fd = input, .as = kInputFd}, {.fd = output, .as = kOutputFd}};
-  if (options.drop_privileges && ::geteuid() == 0) child.identity = kUnprivileged;
+  child.pid_namespace = process::ChildOptions::PidNamespace::kOwnIfPossible;
   const auto cpu_seconds = static_cast<rlim_t>(options.timeout.count() / 1000 + 1);
   child.limits = {{RLIMIT_CORE, 0, 0},
                   {RLIMIT_CPU, cpu_seconds, cpu_seconds + 1},  // SIGXCPU comes before the hard limit's SIGKILL
@@ -85,7 +83,7 @@ Result<CompiledCode> CompilerProcess::run_child(const std::string& wasm) const {
                 "the compiler ended with " + status->to_string());
   }
   BH_TRY(const protocol::CompileResult result, protocol::parse_compile_result(bytes));
-  return CompiledCode{std::string(result.code), result.target, result.engine_fingerprint};
+  return CompiledCode{std::string(result.code), result.target, result.engine_fingerprint, result.sandbox_json};
 }
 
 Task<Result<CompiledCode>> CompilerProcess::compile(std::string wasm) {
@@ -101,7 +99,7 @@ Task<Result<CompiledCode>> CompilerProcess::compile(std::string wasm) {
 Result<EngineIdentity> CompilerProcess::describe() {
   // An empty input asks for the description alone.
   BH_TRY(const CompiledCode described, run_child(""));
-  return EngineIdentity{described.target, described.engine_fingerprint};
+  return EngineIdentity{described.target, described.engine_fingerprint, described.sandbox_json};
 }
 
 }  // namespace bulkhead::runners

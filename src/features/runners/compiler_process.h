@@ -24,17 +24,18 @@ struct CompilerOptions {
   Millis timeout{120'000};  // wall; CPU time is limited to the same
   Bytes memory = 4_GiB;     // address space of the child
   Bytes code_limit = 512_MiB;
-  bool drop_privileges = true;  // run as an unprivileged user when we are root
 };
 
 struct CompiledCode {
   std::string code;
   std::string target;
   std::string engine_fingerprint;
+  std::string sandbox_json;  // protocol::SandboxLayers of the child
 };
 struct EngineIdentity {
   std::string target;
   std::string engine_fingerprint;
+  std::string sandbox_json;
 };
 
 class CompilerProcess {

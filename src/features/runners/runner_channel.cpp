@@ -27,10 +27,13 @@ process::ChannelLimits channel_limits() { return {.queued = 256_MiB, .waiting_fd
 
 }  // namespace
 
-RunnerChannel::RunnerChannel(const Executor& executor, process::UniqueFd socket, ChannelServices services)
+RunnerChannel::RunnerChannel(const Executor& executor, process::UniqueFd socket, ChannelServices services,
+                             ChannelEvents events)
     : executor_(executor),
       socket_(executor, std::move(socket), channel_limits()),
       services_(services),
+      events_(std::move(events)),
+      conduct_(services.outside),
       last_heard_(services.clock.steady_now()) {}
 
 void RunnerChannel::spawn(Task<> work) {
@@ -46,15 +49,17 @@ Task<> RunnerChannel::run() {
   std::string piece(kReadSize, '\0');
   while (up_) {
     const auto received = co_await socket_.receive(piece);
-    if (!received || *received == 0) break;
+    if (!received || *received == 0) {
+      const bool refused = !received && received.error().code == ErrorCode::kBadRequest;
+      break_channel(refused ? "it sent descriptors" : "the channel ended", refused ? Blame::kRunner : Blame::kNobody);
+      break;
+    }
     last_heard_ = services_.clock.steady_now();
     buffer.append(piece, 0, *received);
     if (const auto consumed = consume(buffer); !consumed) {
-      log::error("runner_sent_malformed_frame", consumed.error());
-      break;
+      break_channel(consumed.error().message, Blame::kRunner);
     }
   }
-  break_channel();
 }
 
 Status RunnerChannel::consume(std::string& buffer) {
@@ -74,16 +79,14 @@ Status RunnerChannel::consume(std::string& buffer) {
 
 Status RunnerChannel::handle_frame(const protocol::FrameHeader& header, std::string_view payload) {
   switch (header.type) {
-    case protocol::FrameType::kResult: {
-      BH_TRY(auto response, protocol::parse_result(payload));
-      complete(header.id, std::move(response));
-      return {};
-    }
+    case protocol::FrameType::kResult:
+      return handle_result(header.id, payload);
     case protocol::FrameType::kPong:
       // Its word on its own walls, from before the first guest ran in it.
       if (health_.empty()) {
         health_ = clean_utf8(payload, kMaxHealth);
         log::info("runner_ready", {{"health", health_}});
+        if (events_.ready) events_.ready(health_);
       }
       return {};
     case protocol::FrameType::kStats:
@@ -93,19 +96,38 @@ Status RunnerChannel::handle_frame(const protocol::FrameHeader& header, std::str
     case protocol::FrameType::kOpen:
       break;
     default:
-      return fail(ErrorCode::kBadRequest, "", "a frame that only a supervisor sends");
+      return fail(ErrorCode::kBadRequest, "a frame that only a supervisor sends");
   }
-  if (serving_ >= kMaxServing) return fail(ErrorCode::kOverloaded, "", "too many requests of one runner");
+  if (serving_ >= kMaxServing) return fail(ErrorCode::kBadRequest, "too many requests of one runner");
   if (header.type == protocol::FrameType::kNeedModule) {
     BH_TRY(const ContentHash hash, protocol::parse_need_module(payload));
+    BH_TRY_VOID(conduct_.needs_module(hash));
     spawn(serve_module(hash));
   } else if (header.type == protocol::FrameType::kHostCall) {
     BH_TRY(auto call, protocol::parse_host_call(payload));
-    spawn(serve_host_call(header.id, std::move(call)));
+    return begin_host_call(header.id, std::move(call));
   } else {
     BH_TRY(auto context, protocol::parse_open(payload));
     spawn(serve_open(header.id, std::move(context)));
   }
+  return {};
+}
+
+Status RunnerChannel::handle_result(std::uint64_t id, std::string_view payload) {
+  BH_TRY(auto response, protocol::parse_result(payload));
+  if (!complete(id, std::move(response))) return conduct_.result_of_nothing();
+  conduct_.answered();
+  return {};
+}
+
+Status RunnerChannel::begin_host_call(std::uint64_t id, protocol::HostCall call) {
+  const broker::LivePtr live = services_.executions.find(call.handle);
+  if (live) {
+    BH_TRY_VOID(conduct_.begins_host_call(call.handle, live->host_calls, live->install->limits.host_calls));
+  } else {
+    BH_TRY_VOID(conduct_.names_unknown_handle());
+  }
+  spawn(serve_host_call(id, std::move(call)));
   return {};
 }
 
@@ -124,6 +146,7 @@ Task<RunnerChannel::Outcome> RunnerChannel::execute(const protocol::ExecuteReque
     co_return std::unexpected(
         DispatchFailure{fail(full ? ErrorCode::kRunnerOverloaded : ErrorCode::kRunnerUnavailable).error(), false});
   }
+  conduct_.sent(request.context.content_hash);
   // The runner answers a cancelled call too: with what it has used until then.
   if (early_end != nullptr) early_end->on_request([this, id] { send_cancel(id); });
   const SteadyTime deadline = services_.clock.steady_now() + give_up;
@@ -137,17 +160,20 @@ Task<RunnerChannel::Outcome> RunnerChannel::execute(const protocol::ExecuteReque
   co_return outcome;
 }
 
-void RunnerChannel::complete(std::uint64_t id, Outcome outcome) {
+bool RunnerChannel::complete(std::uint64_t id, Outcome outcome) {
   const auto found = pending_.find(id);
-  if (found == pending_.end()) return;  // given up already
+  if (found == pending_.end()) return false;  // given up already
   auto complete = std::move(found->second.complete);
   pending_.erase(found);
   complete(std::move(outcome));
+  return true;
 }
 
-void RunnerChannel::break_channel() {
+void RunnerChannel::break_channel(const std::string& why, Blame blame) {
   if (!up_) return;
+  const auto self = shared_from_this();
   up_ = false;
+  if (events_.broken) events_.broken(why, blame);
   socket_.close();
   // Completing resumes callers, who may look at this channel: empty the map first.
   auto waiting = std::move(pending_);
@@ -155,7 +181,7 @@ void RunnerChannel::break_channel() {
   for (auto& [id, pending] : waiting) pending.complete(std::unexpected(runner_gone()));
 }
 
-void RunnerChannel::close() { break_channel(); }
+void RunnerChannel::close() { break_channel("closed", Blame::kNobody); }
 
 void RunnerChannel::ping() {
   std::string frame;
@@ -169,11 +195,11 @@ void RunnerChannel::forget_modules() {
   send(std::move(frame));
 }
 
-void RunnerChannel::send(std::string bytes, process::UniqueFd fd) {
+void RunnerChannel::send(std::string bytes, process::UniqueFd fd, process::AfterSending after) {
   if (!up_) return;
-  if (auto sent = socket_.send(std::move(bytes), std::move(fd)); !sent) {
-    log::error("runner_channel_send_failed", sent.error());
-    break_channel();
+  if (auto sent = socket_.send(std::move(bytes), std::move(fd), after); !sent) {
+    const bool unread = sent.error().code == ErrorCode::kOverloaded;
+    break_channel(unread ? "it does not read" : "the channel broke", unread ? Blame::kRunner : Blame::kNobody);
   }
 }
 
@@ -201,6 +227,7 @@ void RunnerChannel::cancel_overdue() {
     send_cancel(id);
     complete(id, std::unexpected(DispatchFailure{
                      fail(ErrorCode::kDeadlineExceeded, "The runner did not answer in time.").error(), true}));
+    if (const auto conduct = conduct_.overdue(); !conduct) break_channel(conduct.error().message, Blame::kRunner);
   }
 }
 
@@ -229,11 +256,14 @@ Task<> RunnerChannel::serve_module(ContentHash hash) {
 Task<> RunnerChannel::serve_host_call(std::uint64_t id, protocol::HostCall call) {
   const auto self = shared_from_this();
   ++serving_;
-  const protocol::HostResult result = co_await services_.broker.call(services_.executions, std::move(call));
+  const ExecutionHandle handle = call.handle;
+  protocol::HostResult result = co_await services_.broker.call(services_.executions, std::move(call));
   --serving_;
+  conduct_.ends_host_call(handle);
   std::string frame;
   protocol::append_host_result(frame, id, result);
-  send(std::move(frame));
+  if (result.is_secret) wipe(result.response_json);
+  send(std::move(frame), {}, result.is_secret ? process::AfterSending::kWipe : process::AfterSending::kFree);
 }
 
 Task<> RunnerChannel::serve_open(std::uint64_t id, protocol::ExecuteContext context) {

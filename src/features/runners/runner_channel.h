@@ -1,9 +1,10 @@
 // RunnerChannel: serve's end of one channel (protocol/frames.h) to one runner process, on one core.
 //
 // Sends executions and awaits their results; serves what the runner asks for meanwhile: modules (ModuleProvider), host
-// calls (Broker, by execution handle) and handles for outside callers (InstallDirectory). Whatever is malformed breaks
-// the channel: every waiting call ends with kRunnerUnavailable and the supervisor replaces the process. Owned by the
-// core's dispatcher; the read loop and running host calls hold it too. Used on its core's thread only.
+// calls (Broker, by execution handle) and handles for outside callers (InstallDirectory). Whatever is malformed, or
+// what no honest runner says (RunnerConduct), breaks the channel: every waiting call ends with kRunnerUnavailable and
+// the supervisor replaces the process. Owned by the core's dispatcher; the read loop and running host calls hold it
+// too. Used on its core's thread only.
 #pragma once
 
 #include <functional>
@@ -15,6 +16,7 @@
 #include "features/extensions/installed.h"
 #include "features/runners/dispatcher.h"
 #include "features/runners/module_provider.h"
+#include "features/runners/runner_conduct.h"
 #include "platform/process/fd_passing.h"
 
 namespace bulkhead::runners {
@@ -26,13 +28,25 @@ struct ChannelServices {
   broker::ExecutionTable& executions;  // this core's
   extensions::InstallDirectory& installs;
   const Clock& clock;
+  OutsideCalls outside = OutsideCalls::kNone;
+};
+
+// Why a channel broke: the runner said (or did not say) what an honest one would, or the channel merely ended.
+enum class Blame : std::uint8_t { kNobody, kRunner };
+
+// What the supervisor hears of a channel, on the channel's thread.
+struct ChannelEvents {
+  // The runner's first word: its health, of which its sandbox layers are a part. From before its first guest.
+  std::function<void(const std::string& health_json)> ready;
+  // Once: the process must go.
+  std::function<void(const std::string& why, Blame blame)> broken;
 };
 
 class RunnerChannel : public std::enable_shared_from_this<RunnerChannel> {
  public:
   using Outcome = std::expected<protocol::ExecuteResponse, DispatchFailure>;
 
-  RunnerChannel(const Executor& executor, process::UniqueFd socket, ChannelServices services);
+  RunnerChannel(const Executor& executor, process::UniqueFd socket, ChannelServices services, ChannelEvents events);
 
   // Serves the runner until the channel breaks or is closed. Run once, detached.
   Task<> run();
@@ -56,9 +70,12 @@ class RunnerChannel : public std::enable_shared_from_this<RunnerChannel> {
   };
   Status handle_frame(const protocol::FrameHeader& header, std::string_view payload);
   Status consume(std::string& buffer);
-  void complete(std::uint64_t id, Outcome outcome);
-  void break_channel();
-  void send(std::string bytes, process::UniqueFd fd = {});
+  bool complete(std::uint64_t id, Outcome outcome);
+  Status handle_result(std::uint64_t id, std::string_view payload);
+  Status begin_host_call(std::uint64_t id, protocol::HostCall call);
+  void break_channel(const std::string& why, Blame blame);
+  void send(std::string bytes, process::UniqueFd fd = {},
+            process::AfterSending after = process::AfterSending::kFree);
   Task<> sweep();
   void send_cancel(std::uint64_t id);
   void cancel_overdue();
@@ -70,6 +87,8 @@ class RunnerChannel : public std::enable_shared_from_this<RunnerChannel> {
   Executor executor_;
   process::ChannelSocket socket_;
   ChannelServices services_;
+  ChannelEvents events_;
+  RunnerConduct conduct_;
   bool up_ = true;
   std::uint64_t next_id_ = 1;
   std::size_t serving_ = 0;  // host calls and module requests being served for the runner

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 #include "platform/observe/log.h"
 
@@ -56,7 +57,11 @@ class RunnerSupervisor::CoreDispatcher final : public Dispatcher {
     request.handle = executions_.mint(std::move(install), clock_.steady_now() + give_up, request.context);
     auto outcome = co_await channel->execute(request, give_up, early_end);
     const broker::LivePtr used = executions_.end(request.handle);
-    if (outcome && used) outcome->usage.egress_bytes = used->egress_bytes;  // the runner's word does not count
+    if (outcome && used) {
+      // The runner's word does not count.
+      outcome->usage.egress_bytes = used->egress_bytes;
+      outcome->usage.denied_host_calls = used->denied_host_calls;
+    }
     co_return outcome;
   }
 
@@ -70,6 +75,14 @@ class RunnerSupervisor::CoreDispatcher final : public Dispatcher {
 
 struct RunnerSupervisor::Slot {
   std::atomic<pid_t> pid = 0;
+  mutable std::mutex mutex;
+  std::string health;  // guarded by `mutex`; "" before the runner's first word
+};
+
+// Of one process: why it must go, as one of its channels says. Used on core 0 only.
+struct RunnerSupervisor::Fate {
+  process::ChildProcess* child = nullptr;  // null once it has been waited for
+  std::string sentence;
 };
 
 RunnerSupervisor::RunnerSupervisor(Cores& cores, SupervisorOptions options, ModuleProvider& modules,
@@ -83,7 +96,9 @@ RunnerSupervisor::RunnerSupervisor(Cores& cores, SupervisorOptions options, Modu
       executions_(std::move(executions)),
       installs_(installs),
       clock_(clock),
-      restarts_(registry.counter("runner_restarts_total", "Runner processes that ended and were started again.")) {
+      restarts_(registry.counter("runner_restarts_total", "Runner processes that ended and were started again.")),
+      misbehaved_(registry.counter("runner_misbehaved_total",
+                                   "Runner processes that were killed for what they said, or for saying nothing.")) {
   BH_ASSERT(options_.processes > 0 && executions_.size() == cores_.size());
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     dispatchers_.push_back(
@@ -113,6 +128,15 @@ std::vector<pid_t> RunnerSupervisor::pids() const {
   return up;
 }
 
+std::vector<std::string> RunnerSupervisor::healths() const {
+  std::vector<std::string> up;
+  for (const auto& slot : slots_) {
+    const std::lock_guard lock(slot->mutex);
+    if (slot->pid > 0 && !slot->health.empty()) up.push_back(slot->health);
+  }
+  return up;
+}
+
 void RunnerSupervisor::start() {
   supervised_ = slots_.size();
   for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
@@ -130,6 +154,7 @@ Result<process::ChildProcess> RunnerSupervisor::spawn_runner(std::vector<process
   child.directory = "/";
   child.stdout_to = process::Stdio::null();
   child.limits = {{RLIMIT_CORE, 0, 0}};
+  child.pid_namespace = process::ChildOptions::PidNamespace::kOwnIfPossible;
   std::vector<process::UniqueFd> theirs;
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     BH_TRY(auto pair, process::make_socket_pair());
@@ -146,36 +171,61 @@ Result<process::ChildProcess> RunnerSupervisor::spawn_runner(std::vector<process
   return process::ChildProcess::spawn(child);
 }
 
-void RunnerSupervisor::hand_out(std::size_t slot, std::vector<process::UniqueFd> sockets) {
+// On core 0. A channel that ends is how a process that dies looks first: that is no sentence of its own.
+void RunnerSupervisor::condemn(std::size_t slot, Fate& fate, const std::string& why, Blame blame) {
+  if (stopping_ || fate.child == nullptr || !fate.sentence.empty()) return;
+  fate.sentence = why;
+  if (blame == Blame::kRunner) {
+    misbehaved_.add();
+    log::error("runner_misbehaved", {{"slot", slot}, {"pid", fate.child->pid()}, {"why", why}});
+  }
+  static_cast<void>(fate.child->kill(SIGKILL));
+}
+
+ChannelEvents RunnerSupervisor::events_of(std::size_t slot, const std::shared_ptr<Fate>& fate) {
+  return {.ready =
+              [this, slot](const std::string& health_json) {
+                const std::lock_guard lock(slots_[slot]->mutex);
+                slots_[slot]->health = health_json;
+              },
+          .broken =
+              [this, slot, fate](const std::string& why, Blame blame) {
+                asio::post(cores_.at(0).executor(),
+                           [this, slot, fate, why, blame] { condemn(slot, *fate, why, blame); });
+              }};
+}
+
+void RunnerSupervisor::hand_out(std::size_t slot, std::vector<process::UniqueFd> sockets,
+                                const std::shared_ptr<Fate>& fate) {
+  const OutsideCalls outside = options_.http_listener >= 0 ? OutsideCalls::kServed : OutsideCalls::kNone;
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     auto socket = std::make_shared<process::UniqueFd>(std::move(sockets[core]));
-    cores_.spawn(core, [this, slot, core, socket]() -> Task<> {
-      auto channel =
-          std::make_shared<RunnerChannel>(cores_.at(core).executor(), std::move(*socket),
-                                          ChannelServices{modules_, broker_, *executions_[core], installs_, clock_});
+    cores_.spawn(core, [this, slot, core, socket, fate, outside]() -> Task<> {
+      auto channel = std::make_shared<RunnerChannel>(
+          cores_.at(core).executor(), std::move(*socket),
+          ChannelServices{modules_, broker_, *executions_[core], installs_, clock_, outside}, events_of(slot, fate));
       dispatchers_[core]->channels[slot] = channel;
       co_await channel->run();
     });
   }
 }
 
-Task<> RunnerSupervisor::watch(std::size_t slot, process::ChildProcess& child) {
+Task<> RunnerSupervisor::watch(std::size_t slot, process::ChildProcess& child, Fate& fate) {
   while (!stopping_) {
     const auto ended = co_await child.wait(options_.ping_interval);
     if (ended || ended.error().code != ErrorCode::kDeadlineExceeded) {
-      log::error("runner_ended", {{"slot", slot}, {"how", ended ? ended->to_string() : ended.error().detail}});
+      log::error("runner_ended",
+                 {{"slot", slot}, {"how", ended ? ended->to_string() : ended.error().detail}, {"why", fate.sentence}});
       co_return;
     }
     // Core 0's own channel speaks for the process: its event loop is one thread.
     const auto& channel = dispatchers_[0]->channels[slot];
-    if (!channel) continue;
-    if (!channel->is_up() || clock_.steady_now() - channel->last_heard() > options_.silence_limit) {
-      log::error("runner_replaced", {{"slot", slot}, {"why", channel->is_up() ? "silent" : "broken channel"}});
-      static_cast<void>(child.kill(SIGKILL));
-      static_cast<void>(co_await child.wait(Millis(5'000)));
-      co_return;
+    if (!channel || !channel->is_up()) continue;
+    if (clock_.steady_now() - channel->last_heard() > options_.silence_limit) {
+      condemn(slot, fate, "silent", Blame::kRunner);
+    } else {
+      channel->ping();
     }
-    channel->ping();
   }
 }
 
@@ -189,10 +239,15 @@ Task<> RunnerSupervisor::supervise(std::size_t slot) {
     if (child) {
       slots_[slot]->pid = child->pid();
       log::info("runner_started", {{"slot", slot}, {"pid", child->pid()}});
-      hand_out(slot, std::move(sockets));
-      co_await watch(slot, *child);
+      const auto fate = std::make_shared<Fate>();
+      fate->child = &*child;
+      hand_out(slot, std::move(sockets), fate);
+      co_await watch(slot, *child, *fate);
       if (stopping_) co_await child->stop(Millis(2'000));
+      fate->child = nullptr;
       slots_[slot]->pid = 0;
+      const std::lock_guard lock(slots_[slot]->mutex);
+      slots_[slot]->health.clear();
     } else {
       log::error("runner_not_started", child.error(), {{"slot", slot}});
     }

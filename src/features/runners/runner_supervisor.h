@@ -1,5 +1,6 @@
-// RunnerSupervisor: starts this node's runner processes, restarts the ones that end (backoff with jitter), replaces the
-// ones that stop answering, and gives each core a Dispatcher over its channels to them.
+// RunnerSupervisor: starts this node's runner processes, restarts the ones that end (backoff with jitter), kills and
+// replaces the ones that stop answering or misbehave (RunnerConduct), and gives each core a Dispatcher over its
+// channels to them.
 //
 // A tenant always goes to the same runner slot (jump consistent hash), so that a lost runner is a loss to few. Made and
 // stopped by the composition root; each slot's supervision runs on core 0, channels and dispatchers on their own cores.
@@ -48,14 +49,19 @@ class RunnerSupervisor {
   void forget_modules();
   // Process ids of the runners that are up now, for /healthz and tests.
   std::vector<pid_t> pids() const;
+  // What the runners that are up said of themselves when they started: JSON texts, not checked. Any thread.
+  std::vector<std::string> healths() const;
 
  private:
   class CoreDispatcher;
   struct Slot;
+  struct Fate;
   Task<> supervise(std::size_t slot);
   Result<process::ChildProcess> spawn_runner(std::vector<process::UniqueFd>& ours);
-  void hand_out(std::size_t slot, std::vector<process::UniqueFd> sockets);
-  Task<> watch(std::size_t slot, process::ChildProcess& child);
+  void hand_out(std::size_t slot, std::vector<process::UniqueFd> sockets, const std::shared_ptr<Fate>& fate);
+  Task<> watch(std::size_t slot, process::ChildProcess& child, Fate& fate);
+  ChannelEvents events_of(std::size_t slot, const std::shared_ptr<Fate>& fate);
+  void condemn(std::size_t slot, Fate& fate, const std::string& why, Blame blame);
 
   Cores& cores_;
   SupervisorOptions options_;
@@ -65,6 +71,7 @@ class RunnerSupervisor {
   extensions::InstallDirectory& installs_;
   const Clock& clock_;
   metrics::Counter& restarts_;
+  metrics::Counter& misbehaved_;
   std::vector<std::unique_ptr<CoreDispatcher>> dispatchers_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::atomic<bool> stopping_ = false;

@@ -66,6 +66,11 @@ struct ChildOptions {
   std::vector<ResourceLimit> limits{};
   enum class Privileges : std::uint8_t { kKeep, kNoNew } privileges = Privileges::kNoNew;  // PR_SET_NO_NEW_PRIVS
   enum class Session : std::uint8_t { kSame, kNew } session = Session::kSame;              // setsid: no terminal
+  // kOwnIfPossible: the child is process 1 of a process id namespace of its own; it sees and can signal nobody else,
+  // and what it starts dies with it. It then ignores signals that it has no handler for, but for SIGKILL from here.
+  // Not root: it is in a user namespace of its own, too, under the same ids. Where neither can be had it is an ordinary
+  // child; getpid() == 1 tells it.
+  enum class PidNamespace : std::uint8_t { kSame, kOwnIfPossible } pid_namespace = PidNamespace::kSame;
 };
 
 struct ExitStatus {

@@ -170,11 +170,14 @@ TEST(ChildProcess, StopIsGentleFirst) {
 }
 
 // The parent here is a process of its own, which is killed.
-TEST(ChildProcess, DiesWithItsParent) {
+class ParentDeath : public ::testing::TestWithParam<ChildOptions::PidNamespace> {};
+
+TEST_P(ParentDeath, EndsTheChildToo) {
   auto [ours, theirs] = make_socket_pair().value();
   const pid_t parent = ::fork();
   if (parent == 0) {
     auto options = shell("exec sleep 1000");
+    options.pid_namespace = GetParam();
     options.stdin_from = Stdio::from_fd(theirs.get());  // open as long as the child lives
     auto child = ChildProcess::spawn(options);
     const char byte = child ? 'y' : 'n';
@@ -187,6 +190,36 @@ TEST(ChildProcess, DiesWithItsParent) {
   EXPECT_EQ(byte[0], 'y');
   EXPECT_EQ(receive_with_fd(ours.get(), byte)->size, 0U);  // end of file: both are gone
   ::waitpid(parent, nullptr, 0);
+}
+INSTANTIATE_TEST_SUITE_P(Namespaces, ParentDeath,
+                         ::testing::Values(ChildOptions::PidNamespace::kSame,
+                                           ChildOptions::PidNamespace::kOwnIfPossible));
+
+ChildOptions in_own_pid_namespace(ChildOptions options) {
+  options.pid_namespace = ChildOptions::PidNamespace::kOwnIfPossible;
+  return options;
+}
+
+TEST(ChildProcess, CanBeTheFirstProcessOfItsOwnNamespace) {
+  EXPECT_EQ(output_of(in_own_pid_namespace(shell("echo $$ $PPID"))), "1 0\n");
+  // It sees nobody whom it could signal.
+  EXPECT_EQ(output_of(in_own_pid_namespace(shell("kill -0 " + std::to_string(::getpid()) + " 2>&1 || echo nobody")))
+                    .find("nobody") != std::string::npos,
+            true);
+  asio::io_context context(1);
+  auto child = ChildProcess::spawn(in_own_pid_namespace(shell("exit 7"))).value();
+  EXPECT_EQ(run_on(context, child.wait(10s))->code, 7);
+}
+
+TEST(ChildProcess, InItsOwnNamespaceEndsWithAllThatItStarted) {
+  auto [ours, theirs] = make_socket_pair().value();
+  auto options = in_own_pid_namespace(shell("sleep 1000 & sleep 1000 & wait"));
+  options.stdin_from = Stdio::from_fd(theirs.get());  // open as long as any of them lives
+  auto child = ChildProcess::spawn(options).value();
+  theirs.reset();
+  ASSERT_TRUE(child.kill(SIGKILL));
+  std::array<char, 1> byte{};
+  EXPECT_EQ(receive_with_fd(ours.get(), byte)->size, 0U);
 }
 
 TEST(SelfExe, NamesThisProgram) {

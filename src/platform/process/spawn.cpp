@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/close_range.h>
+#include <poll.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -11,6 +13,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 
 #include "platform/process/errno_error.h"
 
@@ -19,13 +22,25 @@ namespace {
 
 // Where the child stopped, and why; written to the report pipe, which a successful exec closes.
 struct Report {
-  enum class Step : int { kDescriptors, kSession, kDirectory, kLimits, kIdentity, kPrivileges, kParent, kExec };
+  enum class Step : int {
+    kUserNamespace,
+    kDescriptors,
+    kSession,
+    kDirectory,
+    kLimits,
+    kIdentity,
+    kPrivileges,
+    kParent,
+    kExec
+  };
   Step step = Step::kExec;
   int error = 0;
 };
 
 const char* name_of(Report::Step step) {
   switch (step) {
+    case Report::Step::kUserNamespace:
+      return "map user ids";
     case Report::Step::kDescriptors:
       return "pass descriptors";
     case Report::Step::kSession:
@@ -56,7 +71,11 @@ struct Plan {
   std::vector<int> high;      // scratch: where each of `fds` waits above every target number
   int first_high = 0;
   UniqueFd report;
+  int report_reader = -1;  // the parent's end: only the parent may hold it, so that its death shows
   pid_t parent = 0;
+  unsigned long namespaces = 0;    // CLONE_NEW…, as far as they could be had
+  std::array<char, 32> uid_map{};  // "1000 1000 1"
+  std::array<char, 32> gid_map{};
 };
 
 [[noreturn]] void give_up(const Plan& plan, Report::Step step) {
@@ -93,6 +112,28 @@ void place_descriptors(Plan& plan) {
   }
 }
 
+void write_file(const Plan& plan, const char* path, const char* text) {
+  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
+  const auto size = static_cast<ssize_t>(std::strlen(text));
+  if (fd < 0 || ::write(fd, text, static_cast<std::size_t>(size)) != size) give_up(plan, Report::Step::kUserNamespace);
+  ::close(fd);
+}
+
+// In a new user namespace nobody is anybody before the ids are mapped.
+void map_ids(const Plan& plan) {
+  if ((plan.namespaces & CLONE_NEWUSER) == 0) return;
+  write_file(plan, "/proc/self/setgroups", "deny");
+  write_file(plan, "/proc/self/uid_map", plan.uid_map.data());
+  write_file(plan, "/proc/self/gid_map", plan.gid_map.data());
+}
+
+// In a namespace of its own a process does not see its parent: the pipe whose other end only the parent has tells.
+bool parent_lives(const Plan& plan) {
+  if ((plan.namespaces & CLONE_NEWPID) == 0) return ::getppid() == plan.parent;
+  pollfd pipe{.fd = plan.report.get(), .events = 0, .revents = 0};
+  return ::poll(&pipe, 1, 0) == 0 || (pipe.revents & POLLERR) == 0;
+}
+
 // Raw system calls: glibc's wrappers would signal the parent's other threads, which don't exist here.
 void change_identity(const Plan& plan) {
   if (!plan.options->identity) return;
@@ -105,6 +146,8 @@ void change_identity(const Plan& plan) {
 [[noreturn]] void run_child(Plan& plan) {
   const auto& options = *plan.options;
   reset_signals();
+  ::close(plan.report_reader);
+  map_ids(plan);
   place_descriptors(plan);
   if (options.session == ChildOptions::Session::kNew && ::setsid() < 0) give_up(plan, Report::Step::kSession);
   if (!options.directory.empty() && ::chdir(options.directory.c_str()) != 0) give_up(plan, Report::Step::kDirectory);
@@ -118,7 +161,7 @@ void change_identity(const Plan& plan) {
   }
   // After the change of identity, which clears it; then look whether the parent died before it was set.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) give_up(plan, Report::Step::kParent);
-  if (::getppid() != plan.parent) ::_exit(127);
+  if (!parent_lives(plan)) ::_exit(127);
   ::execve(plan.argv[0], plan.argv.data(), plan.envp.data());
   give_up(plan, Report::Step::kExec);
 }
@@ -186,6 +229,20 @@ void reap_now(pid_t pid) {
   }
 }
 
+// fork, into namespaces of its own where that is wanted and can be had. The system call itself, as glibc's clone wants
+// a stack; between it and exec the child makes only system calls anyway.
+pid_t fork_child(Plan& plan) {
+  if (plan.options->pid_namespace == ChildOptions::PidNamespace::kOwnIfPossible) {
+    for (const unsigned long wanted : {0UL | CLONE_NEWPID, 0UL | CLONE_NEWPID | CLONE_NEWUSER}) {
+      plan.namespaces = wanted;
+      const long pid = ::syscall(SYS_clone, wanted | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+      if (pid >= 0) return static_cast<pid_t>(pid);
+    }
+  }
+  plan.namespaces = 0;
+  return ::fork();
+}
+
 // Returns when the child runs its program, or what went wrong.
 Status read_report(const UniqueFd& from, const ChildOptions& options) {
   Report report;
@@ -222,9 +279,12 @@ Result<Spawned> spawn(const ChildOptions& options) {
   plan.parent = ::getpid();
   BH_TRY(auto report, make_pipe());
   plan.report = std::move(report.write);
+  plan.report_reader = report.read.get();
+  std::snprintf(plan.uid_map.data(), plan.uid_map.size(), "%u %u 1", ::geteuid(), ::geteuid());
+  std::snprintf(plan.gid_map.data(), plan.gid_map.size(), "%u %u 1", ::getegid(), ::getegid());
   {
     const SignalsBlocked blocked;
-    spawned.pid = ::fork();
+    spawned.pid = fork_child(plan);
     if (spawned.pid == 0) run_child(plan);
   }
   if (spawned.pid < 0) return fail_errno(errno, "fork");
