@@ -66,6 +66,7 @@ struct Call final : AllHook, PendingHook, ReadyHook, Deadlines::Waiter, ModuleWa
   State state = State::kPending;
   SteadyTime arrived;
   SteadyTime deadline;
+  std::int64_t charged_us = 0;  // for its place, until it is known what it cost
   std::unique_ptr<sandbox::Execution> execution;
   std::uint64_t host_call = 0;  // the id of the host call in flight, 0 = none
   sandbox::HostCallToken host_token = 0;

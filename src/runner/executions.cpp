@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kKeptTenants = 1'024;  // records of idle tenants, kept because most come back
 constexpr std::int64_t kRetryAfterMillis = 1'000;
+constexpr std::int64_t kMostRetryMillis = 30'000;
 
 protocol::ExecuteResponse error_response(Error error) {
   protocol::ExecuteResponse response;
@@ -43,11 +44,15 @@ bool is_empty_object(std::string_view text) {
 
 }  // namespace
 
-struct Tenant {
+struct Tenant : Claimant {
   using Pending = boost::intrusive::list<Call, boost::intrusive::base_hook<PendingHook>>;
   Flow flow;
   Pending pending;  // constant-time size
   std::uint32_t live = 0;
+  WaitEstimate turn;  // for a place among its own
+
+  // It has a call that waits for nothing but room.
+  bool may_claim() const { return !pending.empty() && live < pending.front().request.limits.tenant_concurrency; }
 };
 
 void Call::on_deadline() {
@@ -57,7 +62,12 @@ void Call::on_deadline() {
 void Call::on_module(const Result<ModulePtr>& module) { owner->module_arrived(*this, module); }
 
 Executions::Executions(Deadlines& deadlines, ModuleCache& modules, const ExecutionLimits& limits, const Clock& clock)
-    : deadlines_(deadlines), modules_(modules), limits_(limits), clock_(clock), ready_(limits.quantum) {}
+    : deadlines_(deadlines),
+      modules_(modules),
+      limits_(limits),
+      clock_(clock),
+      ready_(limits.quantum),
+      waiting_(limits.quantum) {}
 
 Executions::~Executions() {
   while (!all_.empty()) {
@@ -83,18 +93,28 @@ std::optional<Error> Executions::refusal(const Tenant& tenant, const protocol::L
     error.code = ErrorCode::kShuttingDown;
     return error;
   }
-  const bool must_queue = tenant.live >= limits.tenant_concurrency || !tenant.pending.empty();
-  if (must_queue ? queued_ >= limits_.max_queued : live_ >= limits_.max_live) {
+  const bool own_turn = tenant.live >= limits.tenant_concurrency;
+  if (!own_turn && tenant.pending.empty() && live_ < limits_.max_live) return std::nullopt;
+  const SteadyTime now = clock_.steady_now();
+  const std::size_t ahead = tenant.pending.size() + 1;
+  // Round by round each waiting tenant gets a place: this call's comes in its tenant's round `ahead`.
+  const std::size_t claimants = waiting_.size() + (tenant.waits() ? 0 : 1);
+  const std::size_t position = std::min<std::size_t>(queued_ + 1, ahead * claimants);
+  const Micros own_wait = own_turn && ahead > 1 ? tenant.turn.for_position(ahead, now) : Micros(0);
+  const Micros room_wait = live_ >= limits_.max_live && queued_ > 0 ? room_.for_position(position, now) : Micros(0);
+  const Micros wait = std::max(own_wait, room_wait);
+  const bool too_late = wait > limits.timeout;
+  if (!too_late && queued_ < limits_.max_queued && tenant.pending.size() < limits.tenant_queue) return std::nullopt;
+  error.retry_after_ms =
+      std::clamp<std::int64_t>(std::chrono::duration_cast<Millis>(wait).count(), kRetryAfterMillis, kMostRetryMillis);
+  if (!own_turn || queued_ >= limits_.max_queued) {
     error.code = ErrorCode::kRunnerOverloaded;
     return error;
   }
-  if (must_queue && tenant.pending.size() >= limits.tenant_queue) {
-    error.code = ErrorCode::kConcurrencyExceeded;
-    error.message = "The organization has " + std::to_string(tenant.live) + " calls running and " +
-                    std::to_string(tenant.pending.size()) + " waiting.";
-    return error;
-  }
-  return std::nullopt;
+  error.code = ErrorCode::kConcurrencyExceeded;
+  error.message = "The organization has " + std::to_string(tenant.live) + " calls running and " +
+                  std::to_string(tenant.pending.size()) + " waiting.";
+  return error;
 }
 
 void Executions::submit(std::unique_ptr<Call> owned) {
@@ -111,16 +131,22 @@ void Executions::submit(std::unique_ptr<Call> owned) {
   call.tenant = &tenant;
   call.arrived = clock_.steady_now();
   call.deadline = call.arrived + call.request.limits.timeout;
-  if (tenant.live < call.request.limits.tenant_concurrency && tenant.pending.empty()) {
+  const bool own_turn = tenant.live >= call.request.limits.tenant_concurrency;
+  if (!own_turn && tenant.pending.empty() && live_ < limits_.max_live) {
     admit(call);
     return;
   }
+  // The first that waits begins the measurement.
+  if (tenant.pending.empty()) tenant.turn.begin(call.arrived);
+  if (queued_ == 0) room_.begin(call.arrived);
   tenant.pending.push_back(call);
   ++queued_;
+  if (tenant.may_claim()) waiting_.wait(tenant);
   deadlines_.set(call, call.deadline);
 }
 
 void Executions::admit(Call& call) {
+  call.charged_us = waiting_.admit(*call.tenant);
   ++call.tenant->live;
   ++live_;
   const ContentHash& hash = call.request.context.content_hash;
@@ -214,34 +240,47 @@ void Executions::finish(Call& call, protocol::ExecuteResponse response) {
   response.usage.wall_us = static_cast<std::uint64_t>(wall.count());
   ++counts_.finished;
   if (response.error) ++counts_.failed;
+  const Micros cpu(static_cast<std::int64_t>(response.usage.cpu_us));
   if (call.origin != nullptr) call.origin->finished(call, std::move(response));
-  release(call);
+  release(call, cpu);
 }
 
-void Executions::release(Call& call) {
+void Executions::release(Call& call, Micros cpu) {
   Tenant& tenant = *call.tenant;
   deadlines_.clear(call);
   if (call.host_call != 0) host_calls_.erase(call.host_call);
   if (call.PendingHook::is_linked()) {
     tenant.pending.erase(Tenant::Pending::s_iterator_to(call));
     --queued_;
+    if (!tenant.may_claim()) waiting_.withdraw(tenant);
   } else {
+    const SteadyTime now = clock_.steady_now();
     --tenant.live;
     --live_;
+    waiting_.settle(tenant, call.charged_us, cpu);
+    room_.moved(now, queued_);
+    tenant.turn.moved(now, tenant.pending.size());
+    if (tenant.may_claim()) waiting_.wait(tenant);
   }
   all_.erase(AllCalls::s_iterator_to(call));
   delete &call;
-  admit_pending(tenant);
+  admit_waiting();
 }
 
-void Executions::admit_pending(Tenant& tenant) {
-  while (!tenant.pending.empty() && tenant.live < tenant.pending.front().request.limits.tenant_concurrency &&
-         live_ < limits_.max_live) {
+// Gives out the places that are free. Admitting can end a call, which frees its place: that comes back here.
+void Executions::admit_waiting() {
+  if (std::exchange(admitting_, true)) return;
+  while (live_ < limits_.max_live) {
+    Claimant* claimant = waiting_.next();
+    if (claimant == nullptr) break;
+    auto& tenant = static_cast<Tenant&>(*claimant);
     Call& call = tenant.pending.front();
     tenant.pending.pop_front();
     --queued_;
     admit(call);
+    if (!tenant.may_claim()) waiting_.withdraw(tenant);
   }
+  admitting_ = false;
 }
 
 Call* Executions::find(const CallOrigin& origin, std::uint64_t id) {

@@ -1,14 +1,18 @@
 // Executions: admits calls, runs them in fair turns on this thread, carries their host calls and ends each with exactly
 // one answer.
 //
-// Limits (extensions.md §3): a tenant runs Limits::tenant_concurrency calls at once and queues Limits::tenant_queue
-// more (then concurrency_exceeded, 429 + retry-after); all tenants together run `max_live` (then runner_overloaded,
-// 503). Owner: Runner; one thread. Must not be destroyed while its io_context still runs handlers.
+// Limits (extensions.md §3): a tenant runs Limits::tenant_concurrency calls at once, all tenants together `max_live`.
+// Whoever finds no place waits: Limits::tenant_queue calls of a tenant, `max_queued` of all. Places that become free go
+// round between tenants (AdmissionQueue). Refused are calls beyond those bounds, and at once those that would wait
+// longer than they have: for their own tenant's calls with concurrency_exceeded (429), for others' with
+// runner_overloaded (503), both with retry-after. Owner: Runner; one thread. Must not be destroyed while its io_context
+// still runs handlers.
 #pragma once
 
 #include <functional>
 #include <unordered_map>
 
+#include "runner/admission_queue.h"
 #include "runner/call.h"
 
 namespace bulkhead::runner {
@@ -66,13 +70,13 @@ class Executions final : public sandbox::HostCalls {
   void forget_idle_tenants();
   std::optional<Error> refusal(const Tenant& tenant, const protocol::Limits& limits) const;
   void admit(Call& call);
-  void admit_pending(Tenant& tenant);
+  void admit_waiting();
   void module_arrived(Call& call, const Result<ModulePtr>& module);
   void make_ready(Call& call, ModulePtr module);
   void resume(Call& call);
   void end(Call& call, Error error);
   void finish(Call& call, protocol::ExecuteResponse response);
-  void release(Call& call);
+  void release(Call& call, Micros cpu);
   std::optional<sandbox::HostAnswer> answer_here(const Call& call, std::string_view name,
                                                  std::string_view request_json);
   void send_to_broker(Call& call, const std::string& name, const std::string& request_json);
@@ -83,6 +87,9 @@ class Executions final : public sandbox::HostCalls {
   ExecutionLimits limits_;
   const Clock& clock_;
   FairQueue ready_;
+  AdmissionQueue waiting_;
+  WaitEstimate room_;  // for a place among all
+  bool admitting_ = false;
   AllCalls all_;
   std::unordered_map<TenantId, std::unique_ptr<Tenant>> tenants_;
   std::unordered_map<std::uint64_t, Call*> host_calls_;

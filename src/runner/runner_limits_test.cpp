@@ -128,6 +128,7 @@ TEST_F(RunnerLimitsTest, TimesOutInTheQueueAndCancelsThere) {
 TEST_F(RunnerLimitsTest, RefusesCallsBeyondItsOwnLimit) {
   RunnerOptions options = small_options();
   options.executions.max_live = 2;
+  options.executions.max_queued = 0;
   begin(options);
   const auto& code = guest("one_storage_get");
   const auto first = execute(request_for(code, tenant(1)));
@@ -145,6 +146,48 @@ TEST_F(RunnerLimitsTest, RefusesCallsBeyondItsOwnLimit) {
   const auto now_fits = execute(request_for(code, tenant(3)));
   answer(expect_frame(FrameType::kHostCall).id, protocol::HostCode::kOk, "b");
   EXPECT_EQ(result(now_fits).body, "b");
+}
+
+TEST_F(RunnerLimitsTest, GivesFreePlacesToTenantsInTurn) {
+  RunnerOptions options = small_options();
+  options.executions.max_live = 1;
+  begin(options);
+  run("hello");
+  auto busy = request_for(guest("spin"), tenant(66));
+  std::get<protocol::HttpCall>(busy.call).path = "/5";
+  for (int i = 0; i < 12; ++i) execute(busy);
+  expect_need(guest("spin"));
+  give(guest("spin"));
+  const auto quiet = execute(request_for(guest("hello"), tenant(7)));
+  int before = 0;
+  while (expect_frame(FrameType::kResult).id != quiet) ++before;
+  EXPECT_LE(before, 4) << "the one that had the place, and a round or two";
+  for (int i = before; i < 12; ++i) expect_frame(FrameType::kResult);
+}
+
+TEST_F(RunnerLimitsTest, RefusesAtOnceWhatWouldWaitLongerThanItHas) {
+  RunnerOptions options = small_options();
+  options.executions.max_live = 1;
+  begin(options);
+  const auto& code = guest("one_storage_get");
+  const auto holder = execute(request_for(code, tenant(1)));
+  expect_need(code);
+  give(code);
+  const Frame call = expect_frame(FrameType::kHostCall);
+  const auto patient = execute(request_for(code, tenant(2)));
+  auto impatient = request_for(code, tenant(3));
+  impatient.limits.timeout = Millis(80);
+  EXPECT_EQ(result(execute(impatient)).error->code, ErrorCode::kTimeout) << "it could not know";
+  // By now nothing has moved for 80 ms.
+  impatient.limits.timeout = Millis(40);
+  const auto refusal = result(execute(impatient));
+  EXPECT_EQ(refusal.error->code, ErrorCode::kRunnerOverloaded);
+  EXPECT_GT(refusal.error->retry_after_ms, 0);
+  EXPECT_LT(refusal.usage.wall_us, 40'000U);
+  answer(call.id, protocol::HostCode::kOk, "a");
+  EXPECT_EQ(result(holder).body, "a");
+  answer(expect_frame(FrameType::kHostCall).id, protocol::HostCode::kOk, "b");
+  EXPECT_EQ(result(patient).body, "b");
 }
 
 TEST_F(RunnerLimitsTest, CancelsARunningGuestAndOneThatWaits) {
