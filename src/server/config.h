@@ -51,6 +51,7 @@ struct Config {
   std::vector<std::string> egress_allowed_cidrs;
   std::string egress_ca_file;
   bool egress_send_traceparent = true;
+  bool secrets_over_http = false;
   // runner.*, compiler.*
   std::int64_t runner_processes = 0;
   std::string runner_listen;

@@ -141,6 +141,11 @@ const std::vector<Setting>& settings() {
        .member = &Config::egress_send_traceparent,
        .fallback = true,
        .doc = "Whether requests of extensions carry a W3C traceparent, so that traces go on at the host."},
+      {.key = "egress.secrets_over_http",
+       .member = &Config::secrets_over_http,
+       .fallback = false,
+       .doc = "Whether http.fetch may put a secret into a request to an http:// address, where anybody on the way reads "
+              "it. For tests only."},
       {.key = "runner.processes",
        .member = &Config::runner_processes,
        .fallback = std::int64_t{1},

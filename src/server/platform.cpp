@@ -27,13 +27,17 @@
 #include "features/runners/publishing_compiler.h"
 #include "features/runners/runner_supervisor.h"
 #include "features/runners/stored_bundle_source.h"
+#include "features/secrets/routes.h"
+#include "features/secrets/secret_calls.h"
 #include "platform/bus/outbox.h"
 #include "platform/bus/outbox_relay.h"
+#include "platform/kms/local_kms.h"
 #include "platform/observe/log.h"
 #include "platform/process/file.h"
 #include "platform/process/posix_signals.h"
 #include "server/guest_dial_guard.h"
 #include "server/health_routes.h"
+#include "server/keyring.h"
 #include "server/listen_socket.h"
 #include "server/service_keys.h"
 #include "server/stores.h"
@@ -49,6 +53,7 @@ constexpr std::size_t kRateBuckets = 1 << 16;
 // Of runners alone, which hear of no changes: how long what they know may hold, and how often they look.
 constexpr Millis kBlindValidity{1'000};
 constexpr Millis kTrustLook{500};
+constexpr Millis kSecretLook{200};
 
 std::string key_text(const std::array<std::uint8_t, 32>& key) {
   return hex_encode({reinterpret_cast<const char*>(key.data()), key.size()});
@@ -111,9 +116,17 @@ struct Platform::Parts {
   std::unique_ptr<extensions::SqlInstallDirectory> directory;
   extensions::LocalProvisioner provisioner;
   std::unique_ptr<extensions::Provisioning> provisioning;
+  secrets::SecretFollower secret_follower;
   std::unique_ptr<extensions::InstallService> installs;
   std::unique_ptr<extensions::UploadService> uploads;
   std::unique_ptr<extensions::Housekeeping> housekeeping;
+
+  // secrets
+  std::unique_ptr<kms::LocalKms> kms;
+  std::unique_ptr<kms::Envelopes> envelopes;
+  std::string keyring_place;
+  std::unique_ptr<secrets::SecretService> secrets;
+  std::unique_ptr<secrets::SecretHandles> secret_handles;
 
   // runners, broker, executions, gateway
   std::optional<runners::CodeSigner> signer;
@@ -150,6 +163,8 @@ struct Platform::Parts {
   Status open_stores();
   Status make_access();
   Status make_extensions();
+  Status make_secrets();
+  Status check_keys();
   Status make_egress();
   void close_own_listeners();
   Status make_runners();
@@ -223,9 +238,11 @@ Status Platform::Parts::make_extensions() {
   directory = std::make_unique<extensions::SqlInstallDirectory>(*database, clock, registry, directory_options);
   directory->listen(*bus, cores->at(0));
   provisioning = std::make_unique<extensions::Provisioning>(*database, provisioner, clock);
-  installs = std::make_unique<extensions::InstallService>(
-      extensions::InstallService::Dependencies{*database, *extension_registry, *bundles, *directory, clock, random,
-                                               config.domain_root, *provisioning, [this] { wake_relay(); }});
+  extensions::InstallService::Dependencies install_parts{
+      *database,     *extension_registry,     *bundles, *directory, clock, random, config.domain_root,
+      *provisioning, [this] { wake_relay(); }};
+  install_parts.followers = {&secret_follower};
+  installs = std::make_unique<extensions::InstallService>(std::move(install_parts));
   uploads = std::make_unique<extensions::UploadService>(*database, *blobs, *staging, clock, random);
   housekeeping = std::make_unique<extensions::Housekeeping>(*provisioning, *uploads);
   return {};
@@ -236,6 +253,7 @@ Status Platform::Parts::make_egress() {
   egress::EgressOptions options;
   options.dial_guard = guest_dials->dial_guard();
   options.ca_file = config.egress_ca_file;
+  options.secrets = secret_handles.get();
   options.trace = config.egress_send_traceparent ? egress::TraceContext::kSend : egress::TraceContext::kKeep;
   if (!options.ca_file.empty()) {
     if (const auto readable = process::open_for_reading(options.ca_file); !readable) {
@@ -244,6 +262,31 @@ Status Platform::Parts::make_egress() {
   }
   egress = std::make_unique<egress::EgressService>(*cores, std::move(options), clock, registry);
   return {};
+}
+
+Status Platform::Parts::make_secrets() {
+  BH_TRY(OpenedKeyring keyring, open_keyring(config, folder, role, *database, random));
+  keyring_place = keyring.place;
+  kms = std::make_unique<kms::LocalKms>(std::move(keyring.keys), random);
+  envelopes = std::make_unique<kms::Envelopes>(kms::Envelopes::Parts{*kms, clock, random, registry});
+  secrets::EnvelopeCache::Limits cache;
+  // Runners alone hear of no change (see start_background), so they look often.
+  if (role == Role::kRunnersOnly) cache.keep = kSecretLook;
+  secrets = std::make_unique<secrets::SecretService>(
+      secrets::SecretService::Dependencies{*database, *installs, *extension_registry, *envelopes, clock, random,
+                                           registry, [this] { wake_relay(); }},
+      cache);
+  secrets->listen(*bus, cores->at(0));
+  secret_handles = std::make_unique<secrets::SecretHandles>(
+      *secrets, config.secrets_over_http ? secrets::PlainHttp::kAllow : secrets::PlainHttp::kRefuse);
+  return {};
+}
+
+// Before anything is served: what is encrypted must open.
+Status Platform::Parts::check_keys() {
+  std::promise<Status> checked;
+  cores->spawn(0, [this, &checked]() -> Task<> { checked.set_value(co_await secrets->check_keys(keyring_place)); });
+  return checked.get_future().get();
 }
 
 // What guests must not reach, now that it is known where we listen.
@@ -288,6 +331,7 @@ Status Platform::Parts::make_runners() {
   broker::HostFunctions functions;
   const auto offer = [&](broker::HostFunctions more) { std::ranges::move(more, std::back_inserter(functions)); };
   offer(egress::egress_functions(*egress));
+  offer(secrets::secret_functions(*secrets, random));
   broker = std::make_unique<broker::Broker>(*database, clock, registry, std::move(functions));
   runners::SupervisorOptions options;
   options.program = process::self_exe();
@@ -329,6 +373,7 @@ Result<access::RouteTable> Platform::Parts::make_routes() {
   add(access::access_routes({*database, *organizations, *api_keys, *tenants, *authorizer, clock}));
   add(extensions::extension_routes(
       {*authorizer, *tenants, *extension_registry, *publisher, *installs, *trust, *uploads, *staging, *pool}));
+  add(secrets::secret_routes({*secrets, *authorizer, *tenants}));
   add(executions::execution_routes({*database, *execution_log, *authorizer, *tenants, clock, draining}));
   add(gateway::gateway_routes(*gateway));
   add(gateway::test_run_routes(*test_runs));
@@ -418,6 +463,7 @@ void Platform::Parts::start_background() {
   cores->spawn(0, [this] { return idempotency->keep_clean(); });
   cores->spawn(0, [this] { return broker->run_expiry(); });
   cores->spawn(0, [this] { return housekeeping->run(); });
+  cores->spawn(0, [this] { return secrets->keep_clean(); });
   for (std::size_t core = 0; core < cores->size(); ++core) {
     cores->spawn(core, [this, core] { return authenticator->keep_last_used(core); });
   }
@@ -447,6 +493,7 @@ Result<std::unique_ptr<Platform>> Platform::start(const Config& config, Role rol
   BH_TRY_VOID(parts->open_stores());
   BH_TRY_VOID(parts->make_access());
   BH_TRY_VOID(parts->make_extensions());
+  BH_TRY_VOID(parts->make_secrets());
   BH_TRY_VOID(parts->make_runners());
   const bool platform = role == Role::kPlatform;
   // The journals and the record of what was in flight belong to the one process that serves calls.
@@ -454,6 +501,7 @@ Result<std::unique_ptr<Platform>> Platform::start(const Config& config, Role rol
   parts->subscribe();
   parts->signals = std::make_unique<process::ShutdownSignals>(parts->cores->at(0).executor());
   parts->cores->start();
+  if (platform) BH_TRY_VOID(parts->check_keys());
   if (platform) BH_TRY_VOID(parts->recover_idempotency());
   parts->start_background();
   if (platform) BH_TRY_VOID(parts->listen());
