@@ -50,7 +50,7 @@ int exit_code_of(const Error& error) {
 CLI::App* Commands::add(CLI::App& parent, const std::string& name, const std::string& description,
                         const std::string& examples) {
   CLI::App* command = parent.add_subcommand(name, description);
-  if (!examples.empty()) command->footer("Examples:\n" + examples);
+  command->footer((examples.empty() ? "" : "Examples:\n" + examples + "\n\n") + kExitCodes);
   return command;
 }
 

@@ -14,7 +14,7 @@
 
 namespace bulkhead::cli {
 
-// Documented in `bulkhead --help` and docs/cli.md; scripts rely on them.
+// Scripts rely on them; every command's --help lists them.
 enum ExitCode : int {
   kOk = 0,
   kFailed = 1,       // anything not named below
@@ -23,6 +23,8 @@ enum ExitCode : int {
   kUnreachable = 4,  // no server, or it answered 5xx
   kTestsFailed = 5,  // `ext test`: a test did not pass
 };
+inline constexpr const char* kExitCodes =
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the server refused (4xx), 4 no server or 5xx, 5 tests failed.";
 
 struct Globals {
   bool json = false;
@@ -37,7 +39,7 @@ struct Commands {
   Globals& globals;
   int exit_code = kOk;
 
-  // Makes `parent NAME`, with examples shown below its help.
+  // Makes `parent NAME`, with examples and the exit codes shown below its help.
   CLI::App* add(CLI::App& parent, const std::string& name, const std::string& description,
                 const std::string& examples = {});
   // `action` runs after parsing and sets the exit code.

@@ -7,15 +7,17 @@ namespace bulkhead::cli {
 namespace {
 
 struct Node {
-  std::string path;   // "bulkhead ext publish"
+  std::string path;  // "bulkhead ext publish"
+  std::string subcommands;
   std::string words;  // what may follow: subcommands and long options
 };
 
 void collect(const CLI::App& app, const std::string& path, std::vector<Node>& nodes) {
-  Node node{path, {}};
+  Node node{path, {}, {}};
   for (const CLI::App* sub : app.get_subcommands([](const CLI::App* one) { return !one->get_group().empty(); })) {
-    node.words += (node.words.empty() ? "" : " ") + sub->get_name();
+    node.subcommands += (node.subcommands.empty() ? "" : " ") + sub->get_name();
   }
+  node.words = node.subcommands;
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) node.words += (node.words.empty() ? "--" : " --") + name;
   }
@@ -68,6 +70,9 @@ std::string fish_script(const std::vector<Node>& nodes) {
         at = end + 1;
       }
     }
+    // Below a command that was chosen, only what that one offers.
+    if (!rest.empty() && !node.subcommands.empty())
+      condition += "; and not __fish_seen_subcommand_from " + node.subcommands;
     text += "complete -c bulkhead -n '" + condition + "' -a '" + node.words + "'\n";
   }
   return text;

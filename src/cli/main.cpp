@@ -14,11 +14,10 @@ namespace {
 
 constexpr const char* kFooter =
     "Server and credential: --server/BULKHEAD_SERVER and --token/BULKHEAD_TOKEN, else what `bulkhead login` kept.\n"
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the server refused (4xx), 4 no server or 5xx, 5 tests failed.\n"
     "Examples:\n"
     "  bulkhead serve --data-dir data --listen 127.0.0.1:8080\n"
     "  bulkhead ext new com.example.visits && cd com.example.visits && bulkhead ext build && bulkhead ext test\n"
-    "  bulkhead COMMAND --help";
+    "  bulkhead COMMAND --help\n\n";
 
 }  // namespace
 
@@ -28,7 +27,7 @@ int run(int argc, char** argv) {
   CLI::App root("Bulkhead: run other people's code next to your own product.", "bulkhead");
   root.require_subcommand(1);
   root.fallthrough();
-  root.footer(kFooter);
+  root.footer(std::string(kFooter) + kExitCodes);
   Globals globals;
   root.add_flag("--json", globals.json, "One JSON document on standard output, errors as JSON on standard error");
   root.add_option("--server", globals.server, "Server's URL");
