@@ -1,6 +1,6 @@
-// GuestDialGuard: which addresses guests' requests may reach, as the configuration says (contracts/access.md, SSRF guard):
-// global ones, or those of `egress.allowed_cidrs`; never our own listeners. Those are known only once they listen, maybe
-// on ports that the system chose, so the rules are replaced then.
+// GuestDialGuard: which addresses guests' requests may reach, as the configuration says (contracts/access.md, SSRF
+// guard): global ones, or those of `egress.allowed_cidrs`; never our own listeners. Those are known only once they
+// listen, maybe on ports that the system chose, so the rules are replaced then.
 //
 // Owned by the composition root; outlives every request. Thread-safe.
 #pragma once
