@@ -26,6 +26,7 @@ SANDBOX_USERS = {"sandbox", "runner", "compiler"}
 CONFINED = {
     "boost/beast": {"net"},
     "curl/": {"net"},
+    "date/": {"schedules"},
     "hiredis/": {"bus"},
     "libpq-fe.h": {"sql"},
     "nats/": {"bus"},

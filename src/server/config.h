@@ -47,6 +47,8 @@ struct Config {
   std::string domain_root;
   std::string trust_mode;
   std::int64_t execution_log_days = 0;
+  std::vector<std::string> event_retry_delays_ms;
+  std::int64_t event_max_backlog = 0;
   // egress.*
   std::vector<std::string> egress_allowed_cidrs;
   std::string egress_ca_file;

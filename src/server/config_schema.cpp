@@ -127,11 +127,23 @@ const std::vector<Setting>& settings() {
        .doc = "Days that the execution log is kept.",
        .least = 1,
        .most = 3650},
+      {.key = "events.retry_delays_ms",
+       .member = &Config::event_retry_delays_ms,
+       .fallback = std::vector<std::string>{"5000", "30000", "120000", "600000", "3600000"},
+       .doc = "After each failed delivery of an event, the next waits a random part of these milliseconds; after the "
+              "last it becomes a dead letter."},
+      {.key = "events.max_backlog",
+       .member = &Config::event_max_backlog,
+       .fallback = std::int64_t{10'000},
+       .doc = "Events of one install that are not handled yet; more are refused.",
+       .least = 1,
+       .most = 10'000'000},
       {.key = "egress.allowed_cidrs",
        .member = &Config::egress_allowed_cidrs,
        .fallback = L{},
-       .doc = "Address blocks that extensions may reach (docs/guides/egress.md). Private ranges in it are opened; empty = "
-              "every public address.",
+       .doc =
+           "Address blocks that extensions may reach (docs/guides/egress.md). Private ranges in it are opened; empty = "
+           "every public address.",
        .aliases = {"EXT_EGRESS_ALLOWLIST"}},
       {.key = "egress.ca_file",
        .member = &Config::egress_ca_file,
@@ -144,8 +156,9 @@ const std::vector<Setting>& settings() {
       {.key = "egress.secrets_over_http",
        .member = &Config::secrets_over_http,
        .fallback = false,
-       .doc = "Whether http.fetch may put a secret into a request to an http:// address, where anybody on the way reads "
-              "it. For tests only."},
+       .doc =
+           "Whether http.fetch may put a secret into a request to an http:// address, where anybody on the way reads "
+           "it. For tests only."},
       {.key = "runner.processes",
        .member = &Config::runner_processes,
        .fallback = std::int64_t{1},

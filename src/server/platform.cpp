@@ -35,6 +35,7 @@
 #include "platform/observe/log.h"
 #include "platform/process/file.h"
 #include "platform/process/posix_signals.h"
+#include "server/events_and_schedules.h"
 #include "server/guest_dial_guard.h"
 #include "server/health_routes.h"
 #include "server/keyring.h"
@@ -117,6 +118,7 @@ struct Platform::Parts {
   extensions::LocalProvisioner provisioner;
   std::unique_ptr<extensions::Provisioning> provisioning;
   secrets::SecretFollower secret_follower;
+  std::unique_ptr<EventsAndSchedules> events_and_schedules;
   std::unique_ptr<extensions::InstallService> installs;
   std::unique_ptr<extensions::UploadService> uploads;
   std::unique_ptr<extensions::Housekeeping> housekeeping;
@@ -238,10 +240,15 @@ Status Platform::Parts::make_extensions() {
   directory = std::make_unique<extensions::SqlInstallDirectory>(*database, clock, registry, directory_options);
   directory->listen(*bus, cores->at(0));
   provisioning = std::make_unique<extensions::Provisioning>(*database, provisioner, clock);
+  BH_TRY(std::string node, load_or_create_node_id(folder, random));
+  BH_TRY(events_and_schedules,
+         EventsAndSchedules::make(
+             {*database, *directory, clock, random, registry, std::move(node), [this] { wake_relay(); }}, config));
   extensions::InstallService::Dependencies install_parts{
       *database,     *extension_registry,     *bundles, *directory, clock, random, config.domain_root,
       *provisioning, [this] { wake_relay(); }};
-  install_parts.followers = {&secret_follower};
+  install_parts.followers = events_and_schedules->followers();
+  install_parts.followers.push_back(&secret_follower);
   installs = std::make_unique<extensions::InstallService>(std::move(install_parts));
   uploads = std::make_unique<extensions::UploadService>(*database, *blobs, *staging, clock, random);
   housekeeping = std::make_unique<extensions::Housekeeping>(*provisioning, *uploads);
@@ -332,6 +339,7 @@ Status Platform::Parts::make_runners() {
   const auto offer = [&](broker::HostFunctions more) { std::ranges::move(more, std::back_inserter(functions)); };
   offer(egress::egress_functions(*egress));
   offer(secrets::secret_functions(*secrets, random));
+  offer(events_and_schedules->host_functions());
   broker = std::make_unique<broker::Broker>(*database, clock, registry, std::move(functions));
   runners::SupervisorOptions options;
   options.program = process::self_exe();
@@ -362,6 +370,7 @@ Status Platform::Parts::make_gateway() {
       gateway::GatewayService::Dependencies{*authorizer, *tenants, *directory, *invoker, *idempotency}, registry);
   test_runs = std::make_unique<gateway::TestRunService>(
       gateway::TestRunService::Dependencies{*authorizer, *tenants, *directory, *invoker});
+  events_and_schedules->make_workers(*cores, *pool, *invoker, *bus);
   return {};
 }
 
@@ -374,6 +383,7 @@ Result<access::RouteTable> Platform::Parts::make_routes() {
   add(extensions::extension_routes(
       {*authorizer, *tenants, *extension_registry, *publisher, *installs, *trust, *uploads, *staging, *pool}));
   add(secrets::secret_routes({*secrets, *authorizer, *tenants}));
+  add(events_and_schedules->routes(*authorizer, *tenants));
   add(executions::execution_routes({*database, *execution_log, *authorizer, *tenants, clock, draining}));
   add(gateway::gateway_routes(*gateway));
   add(gateway::test_run_routes(*test_runs));
@@ -464,6 +474,7 @@ void Platform::Parts::start_background() {
   cores->spawn(0, [this] { return broker->run_expiry(); });
   cores->spawn(0, [this] { return housekeeping->run(); });
   cores->spawn(0, [this] { return secrets->keep_clean(); });
+  events_and_schedules->start(*cores);
   for (std::size_t core = 0; core < cores->size(); ++core) {
     cores->spawn(core, [this, core] { return authenticator->keep_last_used(core); });
   }
@@ -474,6 +485,7 @@ Task<> Platform::Parts::drain() {
   const Millis grace(config.drain_grace_ms);
   if (http) co_await http->drain(grace);
   housekeeping->stop();
+  co_await events_and_schedules->stop(grace);
   co_await supervisor->stop(grace);
   if (execution_log) co_await execution_log->stop(grace);
   static_cast<void>(co_await denials->write());
