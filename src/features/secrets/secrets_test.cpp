@@ -80,7 +80,7 @@ class SecretsTest : public testing::TestWithParam<sql::Engine> {
     return value ? std::string(value->view()) : std::string(value.error().wire_code());
   }
   sql::Rows all(const std::string& query) {
-    return *sql::wait(room_.access.database->system_read([&](sql::SystemTx& tx) { return tx.query(query); }));
+    return sql::wait(room_.access.database->system_read([&](sql::SystemTx& tx) { return tx.query(query); })).value();
   }
 
   extensions::TestRoom room_{GetParam()};
@@ -193,7 +193,7 @@ TEST_P(SecretsTest, NothingStoredHoldsTheValue) {
     EXPECT_EQ(envelope->kid, row.text(1));
   }
   std::string everything;
-  for (const auto& row : all("SELECT resource, before, after, action FROM audit_log")) {
+  for (const auto& row : all("SELECT resource, before_json, after_json, action FROM audit_log")) {
     for (std::size_t i = 0; i < 4; ++i) everything += row.optional_text(i).value_or("") + "\n";
   }
   for (const auto& row : all("SELECT topic, payload FROM outbox_event")) everything += row.text(0) + row.text(1) + "\n";
