@@ -1,6 +1,6 @@
 // http.fetch on loopback, without runner and guest: JSON in, JSON out, one core. The upstream answers 1 KiB and has its
-// own threads, so on a small machine the two share the processor. BM_Client is the HTTP client alone: what the policy
-// around it costs is the difference.
+// own threads, so on a small machine the two share the processor. client_alone is the HTTP client alone: what the
+// policy around it costs is the difference.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -70,7 +70,7 @@ void run(benchmark::State& state, Task<> (*loop)(Bench&, std::int64_t&)) {
   Bench bench;
   auto& context = bench.cores.at(0).context();
   constexpr std::int64_t kBatch = 2'000;
-  for (auto unused : state) {
+  for (auto _ : state) {
     std::int64_t left = kBatch;
     std::int64_t running = state.range(0);
     for (std::int64_t i = 0; i < state.range(0); ++i) {
@@ -87,10 +87,10 @@ void run(benchmark::State& state, Task<> (*loop)(Bench&, std::int64_t&)) {
   state.counters["p99_us"] = bench.micros.at(bench.micros.size() * 99 / 100);
 }
 
-void BM_Fetch(benchmark::State& state) { run(state, keep_fetching); }
-void BM_Client(benchmark::State& state) { run(state, keep_sending); }
-BENCHMARK(BM_Fetch)->Arg(1)->Arg(32)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK(BM_Client)->Arg(1)->Arg(32)->UseRealTime()->Unit(benchmark::kMillisecond);
+void fetches(benchmark::State& state) { run(state, keep_fetching); }
+void client_alone(benchmark::State& state) { run(state, keep_sending); }
+BENCHMARK(fetches)->Arg(1)->Arg(32)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(client_alone)->Arg(1)->Arg(32)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace bulkhead::egress

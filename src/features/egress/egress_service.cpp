@@ -192,6 +192,8 @@ Task<FetchResult<net::ClientResponse>> EgressService::send(Lane& lane, const bro
   if (!is_granted(install, url)) {
     co_return denied("host_not_granted", "The host or its port is not among those granted to this install.");
   }
+  const auto pins = options_.pins.of(url.host());
+  if (!pins.empty() && !url.is_https()) co_return denied("scheme", "This host can be reached by https only.");
   // Asked here as well as by the meter: what is not sent does not count.
   const auto budget = install.limits.egress.value;
   if (context.execution->egress_bytes + request.body.size() >= budget) {
@@ -211,6 +213,7 @@ Task<FetchResult<net::ClientResponse>> EgressService::send(Lane& lane, const bro
                               .pool = install.tenant_id.to_string() + "/" + install.install_id.to_string(),
                               .dial_guard = options_.dial_guard,
                               .meter = meter_of(context),
+                              .pinned_public_keys = std::string(pins),
                               .content = form_of(request) == BodyForm::kDecoded ? net::ClientRequest::Content::kDecoded
                                                                                 : net::ClientRequest::Content::kAsSent};
   if (options_.addresses_of) outgoing.addresses = options_.addresses_of(url.host());

@@ -17,6 +17,7 @@
 #include "features/broker/host_function.h"
 #include "features/egress/egress_metrics.h"
 #include "features/egress/fetch_request.h"
+#include "features/egress/pinned_keys.h"
 #include "features/egress/secret_resolver.h"
 #include "features/egress/upstream_breakers.h"
 #include "platform/async/cores.h"
@@ -32,7 +33,8 @@ enum class TraceContext : std::uint8_t { kSend, kKeep };
 struct EgressOptions {
   // Judges every address about to be dialled (net::SsrfGuard with refusal kCapabilityDenied). Required.
   std::function<Status(const boost::asio::ip::address&, std::uint16_t port)> dial_guard{};
-  std::string ca_file{};              // PEM; empty = the system's authorities
+  std::string ca_file{};  // PEM; empty = the system's authorities
+  PinnedKeys pins{};
   SecretResolver* secrets = nullptr;  // null: headers with a secret_handle are denied
   TraceContext trace = TraceContext::kSend;
   std::size_t max_in_flight_per_install = 32;  // on one core

@@ -179,6 +179,14 @@ TEST_F(EgressTest, RebindingANameGainsNothing) {
   EXPECT_EQ(server.connections(), 1);
 }
 
+TEST_F(EgressTest, APinnedHostIsReachedByHttpsOnly) {
+  RawServer server([](const auto&) { return answer_of("plain"); });
+  options_.pins = PinnedKeys::parse({"127.0.0.1=sha256//" + base64_encode(std::string(32, 'x'))}).value();
+  grant_loopback(server);
+  EXPECT_EQ(outcome(fetch(server.url("/"))), "-1 scheme");
+  EXPECT_EQ(server.connections(), 0);
+}
+
 // --- redirects -----------------------------------------------------------------------------------------------------
 TEST_F(EgressTest, FollowsRedirectsWithinItsGrants) {
   RawServer server([&](const auto& request) {
