@@ -51,6 +51,14 @@ std::string judge(const Setting& setting, const ConfigValue& value) {
       return std::string(setting.key) + " must be one of " + allowed;
     }
   }
+  if (const auto* items = std::get_if<std::vector<std::string>>(&value); items != nullptr && !setting.choices.empty()) {
+    for (const std::string& item : *items) {
+      if (std::ranges::find(setting.choices, item) != setting.choices.end()) continue;
+      std::string text = std::string(setting.key) + ": there is no \"" + item + "\"";
+      if (const auto nearest = nearest_name(item, setting.choices)) text += "; did you mean \"" + *nearest + "\"?";
+      return text;
+    }
+  }
   return "";
 }
 

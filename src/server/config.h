@@ -58,9 +58,19 @@ struct Config {
   std::int64_t runner_processes = 0;
   std::string runner_listen;
   std::int64_t runner_slots = 0;
+  std::vector<std::string> require_layers;
   std::int64_t compiler_timeout_ms = 0;
   std::int64_t compiler_memory_mb = 0;
   std::int64_t compiler_parallel = 0;
+  // quarantine.*
+  bool quarantine = true;
+  bool circuit_breaker = true;
+  std::int64_t quarantine_window_s = 0;
+  std::int64_t quarantine_traps = 0;
+  std::int64_t quarantine_out_of_memory = 0;
+  std::int64_t quarantine_policy_violations = 0;
+  std::int64_t quarantine_share_percent = 0;
+  std::int64_t quarantine_minutes = 0;
 };
 
 using ConfigValue = std::variant<std::string, std::int64_t, bool, std::vector<std::string>>;
@@ -76,7 +86,7 @@ struct Setting {
   Visibility visibility = Visibility::kPlain;
   std::int64_t least = 0;  // integers
   std::int64_t most = INT64_MAX;
-  std::vector<std::string_view> choices = {};  // strings: empty = any
+  std::vector<std::string_view> choices = {};  // strings, and the items of lists: empty = any
   std::vector<std::string_view> aliases = {};  // environment names that contracts fix
 
   std::string environment_name() const;  // "BULKHEAD_SERVER_LISTEN"

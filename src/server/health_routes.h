@@ -16,6 +16,7 @@ struct HealthDependencies {
   access::Authorizer& authorizer;
   metrics::Registry& registry;
   std::size_t wanted_runners = 1;
+  std::string compiler_sandbox = {};  // JSON: the layers around the compiler
 };
 
 // The dependencies outlive the routes.

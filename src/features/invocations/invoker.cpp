@@ -96,7 +96,7 @@ Invoker::Invoker(Dependencies dependencies, metrics::Registry& registry)
 
 Invoker::~Invoker() = default;
 
-Status Invoker::admit(std::size_t core, const Invocation& invocation, const executions::ExecutionStart& start) {
+Status Invoker::admit(std::size_t core, Invocation& invocation, const executions::ExecutionStart& start) {
   InvocationPolicy* policy = dependencies_.policy;
   if (policy != nullptr) BH_TRY_VOID(policy->admit(core, invocation));
   Status begun = dependencies_.log.at(core).begin(start);

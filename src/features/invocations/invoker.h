@@ -41,6 +41,7 @@ struct Invocation {
   std::optional<Millis> timeout;           // in place of the install's
   runners::EarlyEnd* early_end = nullptr;  // the caller's; null: runs to its end
   std::variant<protocol::HttpCall, protocol::EventCall, protocol::ScheduleCall> call;
+  std::uint32_t breaker_ticket = 0;  // the policy's own note from `admit` to `observe`
 };
 
 // Whether the guest's code ran.
@@ -64,7 +65,7 @@ class InvocationPolicy {
  public:
   virtual ~InvocationPolicy() = default;
   // Before anything is logged or dispatched. An error (kQuarantined, kQuotaExceeded, …) refuses the call.
-  virtual Status admit(std::size_t core, const Invocation& invocation) = 0;
+  virtual Status admit(std::size_t core, Invocation& invocation) = 0;
   // Exactly once for each call that `admit` let through, also where it could not be dispatched (Fate::kNeverStarted:
   // the extension has nothing to do with that). `invocation.call` is spent by then.
   virtual void observe(std::size_t core, const Invocation& invocation, const Outcome& outcome) = 0;
@@ -86,7 +87,7 @@ class Invoker {
   Task<Result<Outcome>> run(std::size_t core, Invocation invocation);
 
  private:
-  Status admit(std::size_t core, const Invocation& invocation, const executions::ExecutionStart& start);
+  Status admit(std::size_t core, Invocation& invocation, const executions::ExecutionStart& start);
 
   struct CoreState;
   Dependencies dependencies_;

@@ -74,8 +74,7 @@ class RunnerChannel : public std::enable_shared_from_this<RunnerChannel> {
   Status handle_result(std::uint64_t id, std::string_view payload);
   Status begin_host_call(std::uint64_t id, protocol::HostCall call);
   void break_channel(const std::string& why, Blame blame);
-  void send(std::string bytes, process::UniqueFd fd = {},
-            process::AfterSending after = process::AfterSending::kFree);
+  void send(std::string bytes, process::UniqueFd fd = {}, process::AfterSending after = process::AfterSending::kFree);
   Task<> sweep();
   void send_cancel(std::uint64_t id);
   void cancel_overdue();
