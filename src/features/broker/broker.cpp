@@ -13,6 +13,8 @@ namespace {
 
 constexpr Millis kExpiryInterval{60'000};
 constexpr int kExpiryLimit = 500;
+// After an uninstall: as long as the longest execution may still run.
+constexpr Millis kLastWrites = protocol::kMaxTimeout + Millis(5'000);
 
 }  // namespace
 
@@ -62,6 +64,7 @@ Task<protocol::HostResult> Broker::call(ExecutionTable& executions, protocol::Ho
 }
 
 Task<> Broker::forget_install(TenantId tenant, InstallId install) {
+  co_await sleep_for(kLastWrites);
   const auto scope = TenantScope::for_background_job(tenant, "data of an uninstalled install");
   const auto removed =
       co_await database_.write(scope, [install](sql::TenantTx& tx) { return remove_items_of(tx, install); });

@@ -23,7 +23,7 @@ class Broker {
   Broker(sql::Database& database, const Clock& clock, metrics::Registry& registry, HostFunctions functions = {});
 
   Task<protocol::HostResult> call(ExecutionTable& executions, protocol::HostCall call);
-  // Removes what an uninstalled install had stored.
+  // Removes what calls still stored for an install that was uninstalled meanwhile, once none of them can be left.
   Task<> forget_install(TenantId tenant, InstallId install);
   // Removes expired items now and then; runs until the core stops.
   Task<> run_expiry();

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "features/broker/key_value_store.h"
+#include "features/broker/stored_data_follower.h"
 #include "platform/sql/test_database.h"
 
 namespace bulkhead {
@@ -106,6 +107,25 @@ TEST_P(BrokerTest, InstallsAndNamespacesAreApart) {
   call(handle_, "storage.set", R"({"key":"a","value":"mine"})");
   EXPECT_EQ(call(other, "storage.get", R"({"key":"a"})").code, HostCode::kNotFound);
   EXPECT_EQ(call(handle_, "storage.get", R"({"namespace":"n","key":"a"})").code, HostCode::kNotFound);
+}
+
+TEST_P(BrokerTest, RemovingAnInstallRemovesItsItemsInTheSameTransaction) {
+  const auto neighbour = install();
+  const auto other = begin(neighbour);
+  for (const auto& handle : {handle_, other}) call(handle, "storage.set", R"({"namespace":"n","key":"a","value":1})");
+  StoredDataFollower follower;
+  const auto scope = TenantScope::for_background_job(install_->tenant_id, "test");
+  const auto forget = [&](Status outcome) {
+    return sql::wait(database_->write(scope, [&, outcome](sql::TenantTx& tx) -> Status {
+      BH_TRY_VOID(follower.forget(tx, install_->install_id));
+      return outcome;
+    }));
+  };
+  EXPECT_FALSE(forget(fail(ErrorCode::kConflict)));
+  EXPECT_EQ(call(handle_, "storage.get", R"({"namespace":"n","key":"a"})").code, HostCode::kOk);
+  EXPECT_TRUE(forget({}));
+  EXPECT_EQ(call(handle_, "storage.get", R"({"namespace":"n","key":"a"})").code, HostCode::kNotFound);
+  EXPECT_EQ(call(other, "storage.get", R"({"namespace":"n","key":"a"})").code, HostCode::kOk);
 }
 
 TEST_P(BrokerTest, DeniesWithoutAHandleAGrantOrTime) {
