@@ -12,6 +12,7 @@
 #include "features/access/service_identity.h"
 #include "features/access/shared_random.h"
 #include "features/broker/stored_data_follower.h"
+#include "features/broker/stored_data_follower.h"
 #include "features/egress/egress_service.h"
 #include "features/executions/routes.h"
 #include "features/extensions/housekeeping.h"
@@ -25,6 +26,8 @@
 #include "features/guard/idempotency.h"
 #include "features/guard/rate_limiter.h"
 #include "features/invocations/invoker.h"
+#include "features/quarantine/call_policy.h"
+#include "features/quarantine/routes.h"
 #include "features/runners/publishing_compiler.h"
 #include "features/runners/runner_supervisor.h"
 #include "features/runners/stored_bundle_source.h"
@@ -80,6 +83,25 @@ guard::RateLimits configured_rate_limits(const Config& config) {
   return limits;
 }
 
+std::string joined(const std::vector<std::string>& items) {
+  std::string text;
+  for (const std::string& item : items) text += (text.empty() ? "" : ",") + item;
+  return text;
+}
+
+quarantine::CallPolicyOptions call_policy_options(const Config& config) {
+  quarantine::CallPolicyOptions options;
+  options.thresholds = {.enabled = config.quarantine,
+                        .window = std::chrono::seconds(config.quarantine_window_s),
+                        .traps = static_cast<std::uint32_t>(config.quarantine_traps),
+                        .out_of_memory = static_cast<std::uint32_t>(config.quarantine_out_of_memory),
+                        .policy_violations = static_cast<std::uint32_t>(config.quarantine_policy_violations),
+                        .share = static_cast<std::uint32_t>(config.quarantine_share_percent)};
+  if (config.quarantine_minutes > 0) options.quarantine_time = std::chrono::minutes(config.quarantine_minutes);
+  options.breaker_enabled = config.circuit_breaker;
+  return options;
+}
+
 }  // namespace
 
 // In the order in which they are made; destroyed the other way round, after the cores have stopped.
@@ -110,6 +132,10 @@ struct Platform::Parts {
   std::unique_ptr<guard::RateLimiter> rate_limiter;
   std::unique_ptr<guard::IdempotencyService> idempotency;
 
+  // quarantine
+  std::unique_ptr<quarantine::QuarantineService> quarantines;
+  std::unique_ptr<quarantine::CallPolicy> call_policy;
+
   // extensions
   std::unique_ptr<extensions::TrustService> trust;
   std::unique_ptr<extensions::StagingFolder> staging;
@@ -119,6 +145,7 @@ struct Platform::Parts {
   extensions::LocalProvisioner provisioner;
   std::unique_ptr<extensions::Provisioning> provisioning;
   secrets::SecretFollower secret_follower;
+  broker::StoredDataFollower stored_data_follower;
   broker::StoredDataFollower stored_data_follower;
   std::unique_ptr<EventsAndSchedules> events_and_schedules;
   std::unique_ptr<extensions::InstallService> installs;
@@ -166,6 +193,7 @@ struct Platform::Parts {
 
   Status open_stores();
   Status make_access();
+  void make_quarantine();
   Status make_extensions();
   Status make_secrets();
   Status check_keys();
@@ -175,7 +203,7 @@ struct Platform::Parts {
   Status make_gateway();
   Result<access::RouteTable> make_routes();
   Status listen();
-  Status recover_idempotency();
+  Status recover_calls();
   void subscribe();
   void on_install_changed(const bus::Message& message);
   void on_trust_changed();
@@ -225,6 +253,21 @@ Status Platform::Parts::make_access() {
   return {};
 }
 
+void Platform::Parts::make_quarantine() {
+  quarantines = std::make_unique<quarantine::QuarantineService>(
+      quarantine::QuarantineService::Dependencies{*database, clock, random, [this] { wake_relay(); },
+                                                  [this](Task<> task) {
+                                                    asio::co_spawn(cores->at(0).executor(), std::move(task),
+                                                                   [](const std::exception_ptr& escaped) {
+                                                                     if (escaped) std::terminate();
+                                                                   });
+                                                  }},
+      registry);
+  call_policy = std::make_unique<quarantine::CallPolicy>(call_policy_options(config), *quarantines, clock, registry);
+  quarantines->on_release([this](const InstallId& install) { call_policy->release(install); });
+  quarantines->listen(*bus, cores->at(0));
+}
+
 Status Platform::Parts::make_extensions() {
   const bool dev_trust = config.trust_mode == "dev";
   if (dev_trust) {
@@ -251,6 +294,7 @@ Status Platform::Parts::make_extensions() {
       *provisioning, [this] { wake_relay(); }};
   install_parts.followers = events_and_schedules->followers();
   install_parts.followers.push_back(&secret_follower);
+  install_parts.followers.push_back(&stored_data_follower);
   install_parts.followers.push_back(&stored_data_follower);
   installs = std::make_unique<extensions::InstallService>(std::move(install_parts));
   uploads = std::make_unique<extensions::UploadService>(*database, *blobs, *staging, clock, random);
@@ -318,6 +362,9 @@ Status Platform::Parts::make_runners() {
   runners::CompilerOptions compiler_options;
   compiler_options.program = process::self_exe();
   compiler_options.arguments = {"compiler"};
+  const std::string layers = joined(config.require_layers);
+  if (!layers.empty())
+    compiler_options.arguments.insert(compiler_options.arguments.end(), {"--require-layers", layers});
   compiler_options.parallel = static_cast<std::size_t>(config.compiler_parallel);
   compiler_options.timeout = Millis(config.compiler_timeout_ms);
   compiler_options.memory = Bytes{static_cast<std::uint64_t>(config.compiler_memory_mb) << 20U};
@@ -353,6 +400,7 @@ Status Platform::Parts::make_runners() {
                        key_text(service_keys->public_key),
                        "--slots",
                        std::to_string(config.runner_slots)};
+  if (!layers.empty()) options.arguments.insert(options.arguments.end(), {"--require-layers", layers});
   options.processes = static_cast<std::size_t>(config.runner_processes);
   options.http_listener = runner_socket ? runner_socket->socket.get() : -1;
   supervisor = std::make_unique<runners::RunnerSupervisor>(*cores, std::move(options), *modules, *broker, tables,
@@ -368,7 +416,7 @@ Status Platform::Parts::make_gateway() {
   std::vector<runners::Dispatcher*> dispatchers;
   for (std::size_t core = 0; core < cores->size(); ++core) dispatchers.push_back(&supervisor->dispatcher(core));
   invoker = std::make_unique<invocations::Invoker>(
-      invocations::Invoker::Dependencies{std::move(dispatchers), *execution_log, clock}, registry);
+      invocations::Invoker::Dependencies{std::move(dispatchers), *execution_log, clock, call_policy.get()}, registry);
   gateway = std::make_unique<gateway::GatewayService>(
       gateway::GatewayService::Dependencies{*authorizer, *tenants, *directory, *invoker, *idempotency}, registry);
   test_runs = std::make_unique<gateway::TestRunService>(
@@ -380,11 +428,12 @@ Status Platform::Parts::make_gateway() {
 Result<access::RouteTable> Platform::Parts::make_routes() {
   access::Routes all;
   const auto add = [&](access::Routes routes) { std::move(routes.begin(), routes.end(), std::back_inserter(all)); };
-  add(health_routes(
-      {*database, *blobs, *supervisor, *authorizer, registry, static_cast<std::size_t>(config.runner_processes)}));
+  add(health_routes({*database, *blobs, *supervisor, *authorizer, registry,
+                     static_cast<std::size_t>(config.runner_processes), modules->engine().sandbox_json}));
   add(access::access_routes({*database, *organizations, *api_keys, *tenants, *authorizer, clock}));
   add(extensions::extension_routes(
       {*authorizer, *tenants, *extension_registry, *publisher, *installs, *trust, *uploads, *staging, *pool}));
+  add(quarantine::quarantine_routes({*authorizer, *tenants, *quarantines}));
   add(secrets::secret_routes({*secrets, *authorizer, *tenants}));
   add(events_and_schedules->routes(*authorizer, *tenants));
   add(executions::execution_routes({*database, *execution_log, *authorizer, *tenants, clock, draining}));
@@ -413,9 +462,14 @@ Status Platform::Parts::listen() {
   return {};
 }
 
-Status Platform::Parts::recover_idempotency() {
+// What the store knows of calls that were in flight, and of installs that must not be called.
+Status Platform::Parts::recover_calls() {
   std::promise<Status> recovered;
   cores->spawn(0, [this, &recovered]() -> Task<> {
+    if (const auto loaded = co_await quarantines->load(); !loaded) {
+      recovered.set_value(fail(loaded.error()));
+      co_return;
+    }
     const auto unknown = co_await idempotency->recover();
     if (unknown && *unknown > 0) log::warn("idempotency_outcomes_unknown", {{"records", *unknown}});
     recovered.set_value(unknown ? Status() : fail(unknown.error()));
@@ -507,6 +561,7 @@ Result<std::unique_ptr<Platform>> Platform::start(const Config& config, Role rol
   }
   BH_TRY_VOID(parts->open_stores());
   BH_TRY_VOID(parts->make_access());
+  parts->make_quarantine();
   BH_TRY_VOID(parts->make_extensions());
   BH_TRY_VOID(parts->make_secrets());
   BH_TRY_VOID(parts->make_runners());
@@ -517,7 +572,7 @@ Result<std::unique_ptr<Platform>> Platform::start(const Config& config, Role rol
   parts->signals = std::make_unique<process::ShutdownSignals>(parts->cores->at(0).executor());
   parts->cores->start();
   if (platform) BH_TRY_VOID(parts->check_keys());
-  if (platform) BH_TRY_VOID(parts->recover_idempotency());
+  if (platform) BH_TRY_VOID(parts->recover_calls());
   parts->start_background();
   if (platform) BH_TRY_VOID(parts->listen());
   return std::unique_ptr<Platform>(new Platform(std::move(parts)));
