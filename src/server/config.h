@@ -52,6 +52,7 @@ struct Config {
   // egress.*
   std::vector<std::string> egress_allowed_cidrs;
   std::string egress_ca_file;
+  std::vector<std::string> egress_pinned_keys;
   bool egress_send_traceparent = true;
   bool secrets_over_http = false;
   // runner.*, compiler.*

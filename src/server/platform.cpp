@@ -307,6 +307,9 @@ Status Platform::Parts::make_egress() {
   egress::EgressOptions options;
   options.dial_guard = guest_dials->dial_guard();
   options.ca_file = config.egress_ca_file;
+  auto pins = egress::PinnedKeys::parse(config.egress_pinned_keys);
+  if (!pins) return fail(pins.error().code, "egress.pinned_keys: " + pins.error().message);
+  options.pins = std::move(*pins);
   options.secrets = secret_handles.get();
   options.trace = config.egress_send_traceparent ? egress::TraceContext::kSend : egress::TraceContext::kKeep;
   if (!options.ca_file.empty()) {
