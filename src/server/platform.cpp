@@ -12,7 +12,6 @@
 #include "features/access/service_identity.h"
 #include "features/access/shared_random.h"
 #include "features/broker/stored_data_follower.h"
-#include "features/broker/stored_data_follower.h"
 #include "features/egress/egress_service.h"
 #include "features/executions/routes.h"
 #include "features/extensions/housekeeping.h"
@@ -145,7 +144,6 @@ struct Platform::Parts {
   extensions::LocalProvisioner provisioner;
   std::unique_ptr<extensions::Provisioning> provisioning;
   secrets::SecretFollower secret_follower;
-  broker::StoredDataFollower stored_data_follower;
   broker::StoredDataFollower stored_data_follower;
   std::unique_ptr<EventsAndSchedules> events_and_schedules;
   std::unique_ptr<extensions::InstallService> installs;
@@ -294,7 +292,6 @@ Status Platform::Parts::make_extensions() {
       *provisioning, [this] { wake_relay(); }};
   install_parts.followers = events_and_schedules->followers();
   install_parts.followers.push_back(&secret_follower);
-  install_parts.followers.push_back(&stored_data_follower);
   install_parts.followers.push_back(&stored_data_follower);
   installs = std::make_unique<extensions::InstallService>(std::move(install_parts));
   uploads = std::make_unique<extensions::UploadService>(*database, *blobs, *staging, clock, random);
