@@ -162,6 +162,7 @@ typedef struct bh_fetch {
   bh_text url;
   bh_text body;
   uint32_t timeout_ms;  // 0: until the deadline of the call
+  bh_text redirect;     // "follow" unless set, "manual" or "error"
   bh_writer headers;    // by bh_fetch_header
 } bh_fetch;
 typedef struct bh_fetched {

@@ -264,6 +264,7 @@ bh_code bh_http_fetch(const bh_fetch* fetch, bh_fetched* out) {
     bh_put_name(&writer, BH_TEXT("timeout_ms"));
     bh_put_integer(&writer, fetch->timeout_ms);
   }
+  bh_put_member(&writer, BH_TEXT("redirect"), fetch->redirect);
   bh_close_object(&writer);
   bh_json response;
   const bh_code code = bh_call(bh_host_http_fetch, bh_written(&writer), &response);

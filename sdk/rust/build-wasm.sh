@@ -3,11 +3,12 @@
 #   1. a toolchain (of rustup, for example) that has the target wasm32-unknown-unknown;
 #   2. one that has the standard library's source, which is then compiled for the target (first build: about a minute);
 #   3. Debian's packages rustc-web, cargo-web, rust-web-src and lld-19, in the same way.
-# CARGO and RUSTC name a toolchain, CARGO_TARGET_DIR the folder for everything in between.
+# CARGO and RUSTC name a toolchain, CARGO_TARGET_DIR the folder for everything in between, BULKHEAD_RUST_PREFIX another
+# place of the packages than /usr.
 set -eu
 
 TARGET=wasm32-unknown-unknown
-CARGO=${CARGO:-cargo} RUSTC=${RUSTC:-rustc}
+CARGO=${CARGO:-cargo} RUSTC=${RUSTC:-rustc} PREFIX=${BULKHEAD_RUST_PREFIX:-/usr}
 
 has_target() { ls "$1/lib/rustlib/$TARGET/lib/"libcore-* >/dev/null 2>&1; }
 has_source() { [ -e "$1/lib/rustlib/src/rust/library/Cargo.lock" ]; }
@@ -18,8 +19,8 @@ if [ -n "$sysroot" ] && has_target "$sysroot"; then
   std=ready
 elif [ -n "$sysroot" ] && has_source "$sysroot" && linker "$sysroot" >/dev/null; then
   std=source
-elif [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ] && has_source /usr && linker /usr >/dev/null; then
-  CARGO=/usr/bin/cargo RUSTC=/usr/bin/rustc sysroot=/usr std=source
+elif [ -x "$PREFIX/bin/rustc" ] && [ -x "$PREFIX/bin/cargo" ] && has_source "$PREFIX" && linker "$PREFIX" >/dev/null; then
+  CARGO=$PREFIX/bin/cargo RUSTC=$PREFIX/bin/rustc sysroot=$PREFIX std=source
 else
   cat >&2 <<MESSAGE
 There is no Rust here that can build for $TARGET. On Debian 12, as root:

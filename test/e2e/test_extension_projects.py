@@ -5,7 +5,13 @@ import subprocess
 import pytest
 from harness.paths import BULKHEAD, ROOT
 
-PROJECTS = ("examples/hello", "examples/orders", "test/extensions/sdk_c", "test/extensions/sdk_assemblyscript")
+PROJECTS = (
+    "examples/hello",
+    "examples/orders",
+    "test/extensions/sdk_c",
+    "test/extensions/sdk_cpp",
+    "test/extensions/sdk_assemblyscript",
+)
 
 
 def ext(*arguments, cwd=ROOT):

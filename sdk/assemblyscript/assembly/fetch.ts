@@ -83,6 +83,11 @@ export class Fetch {
     this.request.set("timeout_ms", Json.integer(milliseconds));
     return this;
   }
+  /** "follow" (at most 5 times, each within the same rules; the default), "manual" or "error". */
+  redirect(mode: string): Fetch {
+    this.request.set("redirect", Json.string(mode));
+    return this;
+  }
 
   send(): FetchAnswer {
     if (this.headers.length > 0) this.request.set("headers", this.headers);
@@ -93,7 +98,7 @@ export class Fetch {
 
 /** HTTP to the hosts that the manifest names and the install grants; needs the capability http.fetch. */
 export namespace http {
-  /** GET, HEAD, POST, PUT, PATCH or DELETE. */
+  /** GET, HEAD, OPTIONS, POST, PUT, PATCH or DELETE. */
   export function request(method: string, url: string): Fetch {
     return new Fetch(method, url);
   }

@@ -37,6 +37,20 @@ pub struct Fetch {
     body_b64: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout_ms: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect: Option<Redirect>,
+}
+
+/// What becomes of an answer that redirects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Redirect {
+    /// It is followed, at most 5 times, each within the same rules. What is done unless said otherwise.
+    Follow,
+    /// It is the answer.
+    Manual,
+    /// It is an error.
+    Error,
 }
 
 /// An answer, whatever its status.
@@ -52,9 +66,10 @@ pub struct Response {
     pub url: String,
 }
 
-/// A request of any method: GET, HEAD, POST, PUT, PATCH or DELETE.
+/// A request of any method: GET, HEAD, OPTIONS, POST, PUT, PATCH or DELETE.
 pub fn request(method: &str, url: impl Into<String>) -> Fetch {
-    Fetch { method: method.to_owned(), url: url.into(), headers: BTreeMap::new(), body_b64: None, timeout_ms: None }
+    let (headers, method) = (BTreeMap::new(), method.to_owned());
+    Fetch { method, url: url.into(), headers, body_b64: None, timeout_ms: None, redirect: None }
 }
 
 /// A GET.
@@ -106,6 +121,12 @@ impl Fetch {
     /// How long it may take; never beyond the deadline of the call.
     pub fn timeout_ms(mut self, milliseconds: u32) -> Self {
         self.timeout_ms = Some(milliseconds);
+        self
+    }
+
+    /// What becomes of an answer that redirects.
+    pub fn redirect(mut self, redirect: Redirect) -> Self {
+        self.redirect = Some(redirect);
         self
     }
 

@@ -81,7 +81,9 @@ fn http_fetch_sends_headers_secrets_and_a_body() {
     let expected =
         json!({"method": "POST", "url": "https://a", "headers": headers, "body_b64": "WzFd", "timeout_ms": 5});
     assert_eq!(request, expected);
-    let (denied, ..) = call(Err(Code::Denied), || http::get("https://c").send());
+    let (denied, _, request) =
+        call(Err(Code::Denied), || http::get("https://c").redirect(http::Redirect::Manual).send());
+    assert_eq!(request, json!({"method": "GET", "url": "https://c", "redirect": "manual"}));
     assert_eq!(denied.unwrap_err().code(), Some(Code::Denied));
 }
 
