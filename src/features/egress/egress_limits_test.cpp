@@ -55,6 +55,7 @@ TEST_F(EgressTest, CallsAtTheSameTimeShareOneBudget) {
   install_ = limited;
   grant_loopback(server);
   std::vector<std::future<protocol::HostResult>> calls;
+  calls.reserve(8);
   for (int i = 0; i < 8; ++i) calls.push_back(start({{"url", server.url("/")}}));
   go.set_value();
   int answered = 0;
@@ -65,8 +66,10 @@ TEST_F(EgressTest, CallsAtTheSameTimeShareOneBudget) {
 }
 
 TEST_F(EgressTest, BoundsOneAnswer) {
-  RawServer server([](const auto& request) {
-    if (request.head.starts_with("GET /endless")) return "HTTP/1.1 200 OK\r\n\r\n" + std::string(15'000'000, 'x');
+  std::string endless = "HTTP/1.1 200 OK\r\n\r\n";
+  endless.resize(15'000'000, 'x');
+  RawServer server([&](const auto& request) {
+    if (request.head.starts_with("GET /endless")) return endless;
     return "HTTP/1.1 200 OK\r\nx: " + std::string(70'000, 'x') + "\r\n\r\n";
   });
   grant_loopback(server);
@@ -76,7 +79,8 @@ TEST_F(EgressTest, BoundsOneAnswer) {
 }
 
 TEST_F(EgressTest, BoundsWhatDecompressionMakes) {
-  const std::string zeros(20'000'000, '\0');
+  std::string zeros;
+  zeros.resize(20'000'000);
   auto size = ::compressBound(zeros.size());
   std::string bomb(size, '\0');
   ASSERT_EQ(::compress(reinterpret_cast<Bytef*>(bomb.data()), &size, reinterpret_cast<const Bytef*>(zeros.data()),
@@ -127,11 +131,13 @@ class DrippingServer {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof address;
     auto* generic = reinterpret_cast<sockaddr*>(&address);
+    BH_ASSERT(listener_);
     BH_ASSERT(::bind(listener_.get(), generic, size) == 0 && ::listen(listener_.get(), 1) == 0);
     BH_ASSERT(::getsockname(listener_.get(), generic, &size) == 0);
     port = ntohs(address.sin_port);
     thread_ = std::thread([this] {
       const process::UniqueFd peer(::accept(listener_.get(), nullptr, nullptr));
+      if (!peer) return;
       pollfd gone{.fd = peer.get(), .events = POLLRDHUP, .revents = 0};
       ::send(peer.get(), "HTTP/1.1 200 OK\r\n\r\n", 19, MSG_NOSIGNAL);
       while (::send(peer.get(), "x", 1, MSG_NOSIGNAL) == 1 && ::poll(&gone, 1, 10) == 0) ++bytes;
@@ -234,6 +240,7 @@ TEST_F(EgressTest, BoundsTheCallsOfOneInstall) {
   options_.max_in_flight_per_install = 4;
   grant_loopback(server);
   std::vector<std::future<protocol::HostResult>> calls;
+  calls.reserve(4);
   for (int i = 0; i < 4; ++i) calls.push_back(start({{"url", server.url("/")}}));
   const auto refused = fetch(server.url("/"));
   EXPECT_EQ(outcome(refused), "-8 concurrency_exceeded");

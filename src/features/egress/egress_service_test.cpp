@@ -290,7 +290,7 @@ TEST_F(EgressTest, SaysNothingOfASecretThatDoesNotFit) {
   RawServer server([](const auto&) { return answer_of("fine"); });
   names_["elsewhere.example"] = {"127.0.0.1"};
   grant({"127.0.0.1:" + port(server), "elsewhere.example:" + port(server)});
-  const auto with = [&](std::string host, std::string handle) {
+  const auto with = [&](const std::string& host, const std::string& handle) {
     return fetch(json::value{{"url", "http://" + host + ":" + port(server) + "/"},
                              {"headers", {{"x-key", {{"secret_handle", handle}}}}}});
   };
