@@ -48,7 +48,7 @@ class MemorySource final : public ByteSource {
   Bytes size() const override { return Bytes{bytes_.size()}; }
   Result<std::size_t> read(std::span<char> into) override {
     const std::size_t count = std::min(into.size(), rest_.size());
-    std::memcpy(into.data(), rest_.data(), count);
+    std::ranges::copy(rest_.substr(0, count), into.begin());
     rest_.remove_prefix(count);
     return count;
   }

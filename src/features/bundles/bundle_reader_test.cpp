@@ -193,6 +193,7 @@ TEST(BundleReader, ABitFlipNeverGoesUnnoticed) {
 
 TEST(BundleReader, RefusesOtherFormats) {
   EXPECT_EQ(code_of(""), ErrorCode::kBundleInvalid);
+  EXPECT_EQ(code_of(std::string_view()), ErrorCode::kBundleInvalid);
   EXPECT_EQ(code_of("hello"), ErrorCode::kBundleInvalid);
   EXPECT_EQ(code_of(good_tar()), ErrorCode::kBundleInvalid);  // tar without zstd
   EXPECT_EQ(code_of("PK\3\4 a zip file"), ErrorCode::kBundleInvalid);

@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -25,7 +24,7 @@ struct Member {
 inline std::string member(const Member& file) {
   std::string header(512, '\0');
   const auto put = [&header](std::size_t at, std::size_t width, std::string_view text) {
-    std::memcpy(header.data() + at, text.data(), std::min(width, text.size()));
+    header.replace(at, std::min(width, text.size()), text.substr(0, width));
   };
   const auto octal = [&put](std::size_t at, int digits, long long value) {
     char text[24];
