@@ -63,6 +63,7 @@ void add_server_commands(Commands& commands);                     // serve, runn
 void add_internal_commands(Commands& commands);                   // runner-process, compiler: run by serve, hidden
 void add_author_commands(Commands& commands, CLI::App& ext);      // ext new|validate|build|pack|keygen|sign|verify|test
 void add_extension_commands(Commands& commands, CLI::App& ext);   // ext publish|install|list|invoke|logs|rollback …
+void add_event_commands(Commands& commands, CLI::App& ext);       // ext subscriptions|dead-letters|schedules …
 void add_quarantine_commands(Commands& commands, CLI::App& ext);  // ext quarantine list|release
 void add_secret_commands(Commands& commands, CLI::App& ext);      // ext secret set|delete|list
 void add_admin_commands(Commands& commands);                      // org, key, trust, login

@@ -39,6 +39,7 @@ int run(int argc, char** argv) {
   add_server_commands(commands);
   add_author_commands(commands, *ext);
   add_extension_commands(commands, *ext);
+  add_event_commands(commands, *ext);
   add_quarantine_commands(commands, *ext);
   add_secret_commands(commands, *ext);
   add_admin_commands(commands);
