@@ -36,6 +36,10 @@ export type HandlerRequest = {
     payload: unknown;
     /** of the subscription or schedule in the manifest */
     handler?: string;
+    /** counts from 1, which is left out; a repetition has the same id */
+    attempt?: number;
+    /** name of the extension that emitted it; absent for the platform's own */
+    source?: string;
   };
   schedule?: {
     id: string;
@@ -73,8 +77,9 @@ export type ContextGetResponse = {
 
 /** Publishes an event to the extensions of the organization that subscribe to its topic. It is kept before the answer and delivered at least once. */
 export type EventsEmitRequest = {
+  /** words joined by dots; the platform's own (install.*, audit.*, …) can't be emitted */
   topic: string;
-  /** any JSON value; at most 64 KiB as text */
+  /** any JSON value; at most 256 KiB as text */
   payload: unknown;
   /** deduplication key: the same id of the same topic is published once; made by the host if it is absent */
   id?: string;

@@ -66,6 +66,16 @@ pub struct Event {
     /// What the event says.
     #[serde(default)]
     pub payload: Value,
+    /// Counts from 1; a repetition has the same id.
+    #[serde(default = "first")]
+    pub attempt: u32,
+    /// The extension that emitted it; empty for the platform's own events.
+    #[serde(default)]
+    pub source: String,
+}
+
+fn first() -> u32 {
+    1
 }
 
 /// A schedule that is due.

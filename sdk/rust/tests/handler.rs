@@ -29,7 +29,12 @@ fn an_http_call_is_read_whole() {
 #[test]
 fn events_and_schedules_are_reasons_too() {
     let request = parse(r#""event":{"topic":"a.b","id":"1","handler":"on","payload":{"x":1}}"#);
-    assert!(matches!(&request.reason, Reason::Event(event) if event.payload["x"] == 1 && event.topic == "a.b"));
+    assert!(
+        matches!(&request.reason, Reason::Event(event) if event.payload["x"] == 1 && event.topic == "a.b" && event.attempt == 1)
+    );
+    let request = parse(r#""event":{"topic":"a.b","id":"1","payload":null,"attempt":2,"source":"com.example.a"}"#);
+    assert!(matches!(&request.reason, Reason::Event(event) if event.attempt == 2 && event.source == "com.example.a"));
+    let request = parse(r#""event":{"topic":"a.b","id":"1","handler":"on","payload":{}}"#);
     assert_eq!((request.handler(), request.body(), request.param("x")), ("on", &b""[..], None));
     let request = parse(r#""schedule":{"id":"nightly"}"#);
     assert!(matches!(&request.reason, Reason::Schedule(firing) if firing.id == "nightly" && firing.payload.is_null()));
