@@ -118,17 +118,29 @@ def test_damaged_archive_is_refused(refuse, case):
     refuse(name, data, 400, "bundle_invalid")
 
 
+def poorly_compressible(mebibytes, seed):
+    """Packs to a tenth."""
+    random_mebibytes = (random.Random(f"{seed} {i}").randbytes(1 << 20) for i in range(mebibytes // 10))
+    return b"".join(block * 10 for block in random_mebibytes)
+
+
 TOO_LARGE = {
-    "bomb": lambda: [forge.entry("ui/bomb.txt", bytes(60 << 20))],
-    "file over 64 MiB": lambda: [forge.entry("ui/large.bin", random.Random(1).randbytes(1 << 20) * 65)],
-    "more than 10,000 entries": lambda: [forge.entry(f"ui/{i}.txt") for i in range(10_000)],
+    "bomb": (lambda: [forge.entry("ui/bomb.txt", bytes(60 << 20))], "200"),
+    "file over 64 MiB": (lambda: [forge.entry("ui/large.bin", poorly_compressible(70, 0))], "64 MiB"),
+    "more than 256 MiB in all": (
+        lambda: [forge.entry(f"ui/{i}.bin", poorly_compressible(60, i)) for i in range(5)],
+        "256 MiB",
+    ),
+    "more than 10,000 entries": (lambda: [forge.entry(f"ui/{i}.txt") for i in range(10_000)], "10000"),
 }
 
 
 @pytest.mark.parametrize("case", TOO_LARGE)
 def test_too_large_archive_is_refused(refuse, case):
     document = manifest()
-    refuse(document["name"], forge.bundle(document, *TOO_LARGE[case]()), 413, "bundle_too_large")
+    entries, limit = TOO_LARGE[case]
+    problem = refuse(document["name"], forge.bundle(document, *entries()), 413, "bundle_too_large")
+    assert limit in problem["detail"]
 
 
 def test_upload_over_200_mib_is_refused_before_it_is_sent(platform, organization):

@@ -1,7 +1,9 @@
 """PostgreSQL as an operator finds it: what has to be prepared is said at start, as statements that can be run."""
 
 import re
+import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness.paths import BULKHEAD
@@ -63,6 +65,23 @@ def test_a_user_that_may_not_make_tables_is_told_what_to_run(server, platform):
     server.execute(statements)
     platform.start()
     assert platform.call("GET", "/readyz", token="").status_code == 200
+
+
+def test_a_server_waits_for_its_database(server, platform):
+    """Machines start in any order."""
+    server.stop()
+
+    def start_when_asked_for():
+        with socket.create_server(("127.0.0.1", server.port)) as port:
+            port.settimeout(20)
+            port.accept()[0].close()
+        server.start()
+
+    with ThreadPoolExecutor(1) as pool:  # its thread has to live as long as what it started
+        starting = pool.submit(start_when_asked_for)
+        platform.start()
+        starting.result()
+        assert platform.call("GET", "/readyz", token="").status_code == 200
 
 
 def test_a_role_that_could_get_around_the_policies_is_refused(server, platform):
