@@ -56,7 +56,13 @@ struct Tenant : Claimant {
 };
 
 void Call::on_deadline() {
-  owner->cancel(*this, fail(ErrorCode::kTimeout, "The call reached its time limit.").error());
+  // A guest that never began has not taken too long.
+  const bool has_module = state != State::kWaitingForModule;
+  owner->cancel(
+      *this,
+      has_module
+          ? fail(ErrorCode::kTimeout, "The call reached its time limit.").error()
+          : fail(ErrorCode::kBundleFetchFailed, "The bundle was not there within the call's time limit.").error());
 }
 
 void Call::on_module(const Result<ModulePtr>& module) { owner->module_arrived(*this, module); }

@@ -71,7 +71,7 @@ TEST_F(RunnerTest, GivesUpOnAModuleThatDoesNotCome) {
   request.limits.timeout = Millis(20);
   const auto impatient = execute(request);
   expect_need(guest("hello"));
-  EXPECT_EQ(result(impatient).error->code, ErrorCode::kTimeout) << "the call's own deadline came first";
+  EXPECT_EQ(result(impatient).error->code, ErrorCode::kBundleFetchFailed) << "its own deadline came first";
 }
 
 // Every way in which machine code can be wrong; each is refused before anything is mapped executable.

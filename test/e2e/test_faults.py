@@ -387,12 +387,17 @@ def test_stopped_object_store(own_platform, tmp_path):
     try:
         platform = own_platform(**NO_LIMITS, **store.settings(store.bucket())).start()
         organization = platform.organization()
-        hello = Extension.of_guest(tmp_path, "hello")
+        hello, cold = Extension.of_guest(tmp_path, "hello"), Extension.of_guest(tmp_path, "hello")
         platform.install(hello, organization)
+        platform.install(cold, organization)
         assert platform.ext(organization, hello, "GET", "/").text == "hello"
         path = f"/api/extensions/{hello.name}/versions"
         bundle = hello.with_version("1.1.0").bundle(platform.signing_key).read_bytes()
         store.stop()
+        # What is loaded goes on; what is not says why not.
+        unloaded = platform.ext(organization, cold, "GET", "/")
+        assert problem(unloaded) == (502, "bundle_fetch_failed")
+        assert unloaded.elapsed.total_seconds() < 15
         refused = platform.call("POST", path, token=organization.key, data=bundle)
         assert problem(refused) == (503, "blob_unavailable")
         assert platform.ext(organization, hello, "GET", "/").text == "hello"
@@ -406,6 +411,7 @@ def test_stopped_object_store(own_platform, tmp_path):
             "a publish",
         )
         assert published.json()["version"]["version"] == "1.1.0"
+        assert platform.ext(organization, cold, "GET", "/").text == "hello"
     finally:
         store.close()
 
