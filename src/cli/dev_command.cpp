@@ -111,7 +111,7 @@ class DevSession {
   std::expected<void, Failure> prepare();
   std::expected<void, Failure> round();
   void show_log();
-  void tell(const char* event, json::object more, const std::string& text) const;
+  void tell(const char* event, const json::object& more, const std::string& text) const;
   void tell(const Failure& failure) const;
   std::string how_to_call() const;
 
@@ -136,7 +136,7 @@ class DevSession {
   std::set<std::string> shown_;
 };
 
-void DevSession::tell(const char* event, json::object more, const std::string& text) const {
+void DevSession::tell(const char* event, const json::object& more, const std::string& text) const {
   if (!globals_.json) {
     std::fprintf(stdout, "%s", text.c_str());
   } else {
@@ -340,6 +340,9 @@ void DevSession::show_log() {
 
 int run_dev(const Globals& globals, const DevOptions& options) {
   catch_interrupts();
+  if (!fs::is_directory(options.folder)) {
+    return report(globals, fail(ErrorCode::kNotFound, "There is no folder " + options.folder + ".").error());
+  }
   DevSession session(globals, options);
   // Before the first build, so that no change is missed.
   auto watcher = FileWatcher::watch(options.folder);

@@ -176,6 +176,12 @@ def test_a_private_platform_needs_nothing_and_ends_with_the_command(tmp_path, de
         wait_until(lambda child=child: not Path(f"/proc/{child}").exists(), what="the platform's end")
 
 
+def test_a_folder_that_is_not_there_is_an_error(tmp_path, dev):
+    running = dev(tmp_path / "nowhere", "--private")
+    assert running.process.wait(20) == 1
+    wait_until(lambda: any("There is no folder" in line for line in running.errors), what="the error")
+
+
 def test_without_a_key_it_says_what_to_do(tmp_path, platform, dev):
     running = dev(new_project(tmp_path / "visits"), BULKHEAD_SERVER=platform.url, BULKHEAD_TOKEN=platform.admin_token)
     assert running.process.wait(20) == 1

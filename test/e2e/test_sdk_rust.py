@@ -4,8 +4,10 @@ The first build compiles the standard library for wasm32 (a minute or two); ever
 
 import json
 import os
+import re
 import subprocess
 
+import jsonschema
 import pytest
 from harness.extensions import Extension
 from harness.paths import BULKHEAD, CACHE, ROOT
@@ -34,6 +36,15 @@ def run(*command, cwd=ROOT, **environment):
 
 def test_the_librarys_own_tests_pass():
     assert "test result: ok" in run("cargo", "test", "--locked", "--quiet", cwd=ROOT / "sdk" / "rust")
+
+
+def test_every_request_of_the_library_follows_its_schema():
+    command = ("cargo", "test", "--locked", "--quiet", "--test", "host_calls", "--", "--nocapture")
+    requests = re.findall(r"host call (\S+) (.*)", run(*command, cwd=ROOT / "sdk" / "rust"))
+    assert len({name for name, _ in requests}) == 15
+    for name, text in requests:
+        document = json.loads((ROOT / "api" / "abi" / f"{name}.json").read_text())
+        jsonschema.validate(json.loads(text), document["$defs"]["request"], jsonschema.Draft202012Validator)
 
 
 def test_a_new_project_builds_and_passes_its_tests(tmp_path):
