@@ -50,7 +50,8 @@ int exit_code_of(const Error& error) {
 CLI::App* Commands::add(CLI::App& parent, const std::string& name, const std::string& description,
                         const std::string& examples) {
   CLI::App* command = parent.add_subcommand(name, description);
-  command->footer((examples.empty() ? "" : "Examples:\n" + examples + "\n\n") + kExitCodes);
+  // Without any it shows the program's own, which CLI11 inherits.
+  if (!examples.empty()) command->footer("Examples:\n" + examples + "\n\n" + kExitCodes);
   return command;
 }
 
