@@ -117,7 +117,8 @@ struct EgressService::Lane {
                                           .max_in_flight_per_pool = options.max_in_flight_per_install,
                                           .max_in_flight = options.max_in_flight,
                                           .max_pools = options.max_pools,
-                                          .idle_connections_per_pool = options.idle_connections_per_install})),
+                                          .idle_connections_per_pool = options.idle_connections_per_install,
+                                          .max_buffered = options.max_buffered})),
         breakers(options.breaker, options.max_breakers, clock, random) {}
   Core& core;
   SystemRandom random;

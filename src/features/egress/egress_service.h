@@ -39,6 +39,7 @@ struct EgressOptions {
   TraceContext trace = TraceContext::kSend;
   std::size_t max_in_flight_per_install = 32;  // on one core
   std::size_t max_in_flight = 512;             // on one core
+  Bytes max_buffered = 256_MiB;                // of answers, decompressed, on one core
   std::size_t max_pools = 512;                 // installs with connections, on one core
   long idle_connections_per_install = 4;
   std::size_t max_breakers = 4096;  // on one core

@@ -30,9 +30,7 @@ bool is_name(std::string_view host) {
     if (c == '.') {
       if (label == 0) return false;
       label = 0;
-    } else if (!is_letter(c) && !is_digit(c) && c != '-') {
-      return false;
-    } else if (++label > 63) {
+    } else if ((!is_letter(c) && !is_digit(c) && c != '-') || ++label > 63) {
       return false;
     }
   }

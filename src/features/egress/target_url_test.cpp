@@ -49,8 +49,7 @@ TEST(TargetUrl, RefusesWhatParsersReadDifferently) {
                                  "http://good.example /",
                                  "http://good.example\t/",
                                  "http://good.example\r\nhost: evil",
-                                 "http://b\xC3\xBC"
-                                 "cher.example/",
+                                 "http://\xC3\xBCx.example/",
                                  "http://%65xample.org/",
                                  "http://exa_mple.org/",
                                  "http://a..b/",

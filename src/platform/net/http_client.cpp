@@ -88,7 +88,8 @@ class Loop : public std::enable_shared_from_this<Loop> {
   Timer sweep_timer_;
   bool armed_ = false;
   bool closed_ = false;
-  std::size_t in_flight_ = 0;  // of all pools
+  std::size_t in_flight_ = 0;   // of all pools
+  std::uint64_t buffered_ = 0;  // bytes of answers; outlives the pools and so the transfers
   std::uint32_t last_id_ = 0;
   std::uint64_t last_number_ = 0;
   std::unordered_map<std::string, std::unique_ptr<Pool>> pools_;
@@ -193,7 +194,7 @@ void Pool::arm_timer(long milliseconds) {
 // --- Loop --------------------------------------------------------------------------------------------------------
 Task<Result<ClientResponse>> Loop::send(std::shared_ptr<Loop> self, ClientRequest request) {
   if (self->closed_) co_return fail(ErrorCode::kShuttingDown);
-  BH_CO_TRY(auto transfer, Transfer::make(std::move(request), self->options_));
+  BH_CO_TRY(auto transfer, Transfer::make(std::move(request), self->options_, self->buffered_));
   BH_CO_TRY(Pool * pool, self->pool_for(transfer->pool_key()));
   if (pool->in_flight() >= self->options_.max_in_flight_per_pool || self->in_flight_ >= self->options_.max_in_flight) {
     co_return fail(ErrorCode::kOverloaded, "Too many outbound requests are in flight.");

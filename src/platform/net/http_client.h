@@ -76,7 +76,8 @@ class HttpClient {
   virtual ~HttpClient() = default;
   // Must be awaited on the client's core. Errors: kUnavailable (can't connect, broken), kDeadlineExceeded,
   // kPayloadTooLarge, kTargetDenied (or whatever the dial guard says), kBadRequest (bad URL, method or header),
-  // kOverloaded (too many requests in flight), kStorageFull (download_file), kCancelled, kShuttingDown, or the meter's.
+  // kOverloaded (too many requests in flight, or too many bytes of their answers), kStorageFull (download_file),
+  // kCancelled, kShuttingDown, or the meter's.
   virtual Task<Result<ClientResponse>> send(ClientRequest request) = 0;
 };
 
@@ -86,6 +87,7 @@ struct HttpClientOptions {
   std::size_t max_in_flight = 4096;
   std::size_t max_pools = 4096;  // one more ends the pool that was idle for the longest time
   long idle_connections_per_pool = 16;
+  Bytes max_buffered = 4_GiB;  // of the bodies of all answers that are being received
 };
 
 // May be destroyed on any thread; requests still in flight answer kShuttingDown.

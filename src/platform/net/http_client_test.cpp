@@ -494,6 +494,17 @@ TEST_F(HttpClientTest, DialsTheGivenAddressesInsteadOfAskingDns) {
   EXPECT_TRUE(get({"127.0.0.1"}));
 }
 
+TEST_F(HttpClientTest, BoundsWhatAllAnswersTogetherHold) {
+  client_ = make_http_client(cores_.at(0), {.max_buffered = 1'000'000_B});
+  RawServer server([](const auto& request) {
+    return ok(std::string(request.head.starts_with("GET /large") ? 1'000'001 : 700'000, 'x'));
+  });
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(error_of({.url = server.url("/large")}), ErrorCode::kOverloaded);
+    EXPECT_TRUE(send({.url = server.url("/small")}));
+  }
+}
+
 TEST_F(HttpClientTest, EndsTheIdlestPoolWhereThereAreTooMany) {
   client_ = make_http_client(cores_.at(0), {.max_pools = 2});
   RawServer server([](const auto& request) { return ok(std::to_string(request.connection)); });

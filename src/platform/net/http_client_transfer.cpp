@@ -123,13 +123,15 @@ std::optional<std::pair<ip::address, std::uint16_t>> endpoint_of(const curl_sock
 
 }  // namespace
 
-Result<std::unique_ptr<Transfer>> Transfer::make(ClientRequest request, const HttpClientOptions& options) {
-  std::unique_ptr<Transfer> transfer(new Transfer(std::move(request)));
+Result<std::unique_ptr<Transfer>> Transfer::make(ClientRequest request, const HttpClientOptions& options,
+                                                 std::uint64_t& buffered) {
+  std::unique_ptr<Transfer> transfer(new Transfer(std::move(request), options.max_buffered, buffered));
   BH_TRY_VOID(transfer->prepare(options));
   return transfer;
 }
 
 Transfer::~Transfer() {
+  buffered_ -= held_;
   if (download_ && !keep_download_) ::unlink(request_.download_file.c_str());
 }
 
@@ -364,6 +366,11 @@ Status Transfer::store(std::string_view piece) {
     return fail(ErrorCode::kPayloadTooLarge, "The answer is larger than " + to_string(limit) + ".");
   }
   if (!to_file) {
+    if (buffered_ + piece.size() > max_buffered_.value) {
+      return fail(ErrorCode::kOverloaded, "Too many outbound requests have large answers.");
+    }
+    buffered_ += piece.size();
+    held_ += piece.size();
     response_.body.append(piece);
     return {};
   }

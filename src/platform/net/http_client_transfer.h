@@ -24,7 +24,9 @@ struct FreeList {
 class Transfer {
  public:
   // kBadRequest, or what opening upload_file answers.
-  static Result<std::unique_ptr<Transfer>> make(ClientRequest request, const HttpClientOptions& options);
+  // `buffered` counts the bytes of all answers of the client and outlives the transfer.
+  static Result<std::unique_ptr<Transfer>> make(ClientRequest request, const HttpClientOptions& options,
+                                                std::uint64_t& buffered);
   ~Transfer();
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
@@ -38,7 +40,8 @@ class Transfer {
   Result<ClientResponse> finish(CURLcode code);
 
  private:
-  explicit Transfer(ClientRequest request) : request_(std::move(request)) {}
+  Transfer(ClientRequest request, Bytes max_buffered, std::uint64_t& buffered)
+      : request_(std::move(request)), max_buffered_(max_buffered), buffered_(buffered) {}
   Status prepare(const HttpClientOptions& options);
   Status prepare_headers();
   Status prepare_body();
@@ -57,6 +60,8 @@ class Transfer {
   std::unexpected<Error> failure_of(CURLcode code, std::string detail) const;
 
   ClientRequest request_;
+  Bytes max_buffered_;
+  std::uint64_t& buffered_;
   std::unique_ptr<CURL, FreeEasy> easy_;
   std::unique_ptr<curl_slist, FreeList> header_list_;
   std::unique_ptr<curl_slist, FreeList> address_list_;
@@ -72,6 +77,7 @@ class Transfer {
   process::UniqueFd download_;
   bool keep_download_ = false;
   std::uint64_t received_ = 0;
+  std::uint64_t held_ = 0;     // our part of `buffered_`
   std::uint64_t counted_ = 0;  // bytes of the answer's body that the meter knows of
   int encodings_ = 0;
 
