@@ -44,8 +44,11 @@ bool is_out_of_space(int system_errno) {
 }
 
 // The file holds everybody's data: only for our own user, whatever the umask. SQLite gives its WAL the same mode.
+// Only where there is none yet: closing a descriptor of a file drops every POSIX lock that the process holds on it, and
+// with them those of the connections that are open already. Another program that looked into the database would then
+// believe to be the last one and remove the WAL (https://sqlite.org/howtocorrupt.html, §2.2).
 void create_private(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (file >= 0) ::close(file);  // a failure shows again, with a better message, when SQLite opens it
 }
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -172,6 +173,29 @@ TEST_F(SqliteTest, TheFileIsPrivateAndTheSettingsAreDurable) {
   EXPECT_EQ(connection->query("PRAGMA journal_mode", {}).value()[0].text(0), "wal");
   EXPECT_EQ(connection->query("PRAGMA synchronous", {}).value()[0].integer(0), 2);  // FULL
   EXPECT_EQ(connection->query("PRAGMA foreign_keys", {}).value()[0].integer(0), 1);
+}
+
+// POSIX locks of this process on a file, as the kernel lists them.
+int locks_held_on(const std::string& path) {
+  struct stat file{};
+  BH_ASSERT(::stat(path.c_str(), &file) == 0);
+  const std::string inode = ":" + std::to_string(file.st_ino) + " ";
+  const std::string process = " " + std::to_string(::getpid()) + " ";
+  std::ifstream locks("/proc/locks");
+  int found = 0;
+  for (std::string line; std::getline(locks, line);) {
+    if (line.contains("POSIX") && line.contains(inode) && line.contains(process)) ++found;
+  }
+  return found;
+}
+
+// Without it, another program that looks into the database and goes would take the WAL with it.
+TEST_F(SqliteTest, KeepsItsLockOnTheFileWhileFurtherConnectionsOpenAndClose) {
+  ASSERT_TRUE(wait(database_->system_write([](SystemTx& tx) { return tx.execute("DELETE FROM item"); })));
+  EXPECT_GT(locks_held_on(database_.place()), 0);
+  const auto again = database_.open_again();
+  ASSERT_TRUE(wait(again->system_read([](SystemTx& tx) { return tx.query("SELECT 1"); })));
+  EXPECT_GT(locks_held_on(database_.place()), 0);
 }
 
 TEST_F(SqliteTest, ALockOfAnotherProcessIsWaitedForAndThenStoreUnavailable) {
