@@ -3,7 +3,9 @@
 import os
 import re
 import shlex
+import signal
 import subprocess
+import threading
 
 import pytest
 from harness.paths import BULKHEAD
@@ -99,6 +101,28 @@ def test_errors_as_json(platform, tmp_path):
         done = run(*command, "--json")
         assert done.stdout == ""
         assert f'"code":"{code}"' in done.stderr.replace(" ", "")
+
+
+def test_logs_follow(platform, guest):
+    organization = platform.organization()
+    extension = guest("log", capabilities=["log.emit"])
+    platform.install(extension, organization, "log.emit")
+    place = ("--server", platform.url, "--token", organization.key)
+    command = [BULKHEAD, "ext", "logs", "-f", extension.name, *place]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+
+        def call_until_it_ends():  # before it follows, calls go by unseen
+            while following.poll() is None:
+                platform.ext(organization, extension, "GET", "/")
+
+        calling = threading.Thread(target=call_until_it_ends, daemon=True)
+        calling.start()
+        try:
+            assert any("an info line" in line for line in following.stdout)
+        finally:
+            following.send_signal(signal.SIGINT)
+            calling.join(30)
+        assert following.wait(10) in (0, -signal.SIGINT)
 
 
 def complete(line):
