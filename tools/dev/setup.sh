@@ -56,6 +56,14 @@ first_version() { grep -oE '[0-9]+\.[0-9]+(\.[0-9]+)?' | head -n 1; }
 
 rust_version() { { rustc --version && cargo --version; } 2>/dev/null | sort -V | first_version; }
 
+# Guests in Rust may bring Debian's Rust to /usr/bin; a newer toolchain of rustup stays the one that builds native/.
+prefer_rustup() {
+  local bin=${HOME:-/nonexistent}/.cargo/bin
+  [ -x "$bin/rustc" ] && [ "$(command -v rustc)" = /usr/bin/rustc ] || return 0
+  ! version_at_least "$("$bin/rustc" --version 2>/dev/null | first_version)" "$MIN_RUST" || PATH=$bin:$PATH
+}
+prefer_rustup
+
 # Whether the toolchain in use can build guests without the standard library's source.
 rust_has_wasm() { ls "$(rustc --print sysroot 2>/dev/null)"/lib/rustlib/wasm32-unknown-unknown/lib/libcore-* >/dev/null 2>&1; }
 
