@@ -219,6 +219,25 @@ Result<std::vector<UsageWindow>> list_usage(sql::TenantTx& tx, const InstallId& 
   return windows;
 }
 
+Result<std::vector<std::pair<TenantId, UsageWindow>>> sum_usage_by_tenant(sql::SystemTx& tx, UtcMicros now) {
+  const UtcMicros start{now.value / kUsageWindow.count() * kUsageWindow.count()};
+  BH_TRY(const auto rows,
+         tx.query("SELECT tenant_id, CAST(SUM(invocations) AS BIGINT), CAST(SUM(cpu_ms) AS DOUBLE PRECISION), "
+                  "CAST(SUM(egress_bytes) AS BIGINT) FROM extension_quota_usage WHERE window_start = $1 "
+                  "GROUP BY tenant_id",
+                  {start}));
+  std::vector<std::pair<TenantId, UsageWindow>> sums;
+  for (const auto& row : rows) {
+    UsageWindow usage;
+    usage.start = start;
+    usage.invocations = row.integer(1);
+    usage.cpu_ms = row.real(2);
+    usage.egress_bytes = row.integer(3);
+    sums.emplace_back(row.id<TenantId>(0), usage);
+  }
+  return sums;
+}
+
 Result<std::int64_t> forget_executions(sql::SystemTx& tx, UtcMicros cutoff, int limit) {
   // The smallest UUIDv7 of that millisecond: ids sort by start time.
   std::array<std::uint8_t, 16> least{};

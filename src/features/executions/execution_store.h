@@ -45,6 +45,9 @@ Result<std::vector<Execution>> list_executions(sql::TenantTx& tx, const InstallI
 // Newest window first.
 Result<std::vector<UsageWindow>> list_usage(sql::TenantTx& tx, const InstallId& install, UtcMicros since, int limit);
 
+// What each organization has used in the window of `now`.
+Result<std::vector<std::pair<TenantId, UsageWindow>>> sum_usage_by_tenant(sql::SystemTx& tx, UtcMicros now);
+
 // Deletes at most `limit` rows that started before `cutoff`. Returns how many.
 Result<std::int64_t> forget_executions(sql::SystemTx& tx, UtcMicros cutoff, int limit);
 

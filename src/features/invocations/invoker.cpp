@@ -1,5 +1,7 @@
 #include "features/invocations/invoker.h"
 
+#include <algorithm>
+
 #include "features/access/request_identity.h"
 #include "features/invocations/execution_end.h"
 #include "platform/async/cores.h"
@@ -68,6 +70,10 @@ protocol::ExecuteRequest request_of(Invocation& invocation) {
                      .hops = invocation.hops};
   request.limits = install.limits;
   if (invocation.timeout) request.limits.timeout = *invocation.timeout;
+  request.limits.timeout = std::min(request.limits.timeout, invocation.caps.timeout);
+  request.limits.memory = std::min(request.limits.memory, invocation.caps.memory);
+  request.limits.tenant_concurrency = std::min(request.limits.tenant_concurrency, invocation.caps.concurrency);
+  request.limits.tenant_queue = std::min(request.limits.tenant_queue, invocation.caps.queue);
   request.call = std::move(invocation.call);
   return request;
 }

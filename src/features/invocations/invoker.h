@@ -27,6 +27,14 @@ enum class Retry : std::uint8_t {
   kAlways,        // safe methods: running twice does no harm
 };
 
+// The most that a call may take, whatever its install says: its organization's plan.
+struct LimitCaps {
+  Millis timeout = protocol::kMaxTimeout;
+  Bytes memory = protocol::kMaxMemory;
+  std::uint32_t concurrency = UINT32_MAX;
+  std::uint32_t queue = UINT32_MAX;
+};
+
 struct Invocation {
   extensions::InstalledPtr install;
   const extensions::RunnableVersion* version = nullptr;  // one of the install's, which keeps it alive
@@ -41,6 +49,7 @@ struct Invocation {
   std::optional<Millis> timeout;           // in place of the install's
   runners::EarlyEnd* early_end = nullptr;  // the caller's; null: runs to its end
   std::variant<protocol::HttpCall, protocol::EventCall, protocol::ScheduleCall> call;
+  LimitCaps caps{};                  // set by the policy
   std::uint32_t breaker_ticket = 0;  // the policy's own note from `admit` to `observe`
 };
 
