@@ -4,8 +4,10 @@ What a guest may not reach is proved case by case in src/features/egress/egress_
 binary with its real address guard."""
 
 import base64
+import hashlib
 import json
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -197,6 +199,58 @@ def test_https_is_checked_against_the_operators_authorities(own_platform, addres
     other = own_platform(EXT_EGRESS_ALLOWLIST=f"{address}/32").start()
     refused = Fetcher(other, tmp_path, [secure_upstream.host]).refusal(f"{secure_upstream.url}/")
     assert refused == (-7, "upstream_error")
+
+
+def test_a_pinned_host_must_show_its_key(own_platform, address, secure_upstream, tmp_path):
+    secure_upstream.routes["/"] = lambda _: (200, {}, b"secure")
+    public = ["openssl", "x509", "-in", secure_upstream.certificate, "-pubkey", "-noout"]
+    pem = subprocess.run(public, check=True, capture_output=True, text=True).stdout
+    der = base64.b64decode("".join(pem.splitlines()[1:-1]))
+    right = "sha256//" + base64.b64encode(hashlib.sha256(der).digest()).decode()
+    wrong = "sha256//" + base64.b64encode(bytes(32)).decode()
+    for pins, expected in ((wrong, -7), (f"{wrong};{right}", 0)):
+        pinned = own_platform(
+            EXT_EGRESS_ALLOWLIST=f"{address}/32",
+            BULKHEAD_EGRESS_CA_FILE=str(secure_upstream.certificate),
+            BULKHEAD_EGRESS_PINNED_KEYS=f"{address}={pins}",
+        ).start()
+        code, document = Fetcher(pinned, tmp_path, [secure_upstream.host])(f"{secure_upstream.url}/")
+        assert code == expected, document
+
+
+def test_a_secret_goes_to_the_host_and_not_to_the_guest(platform, upstream, secure_upstream, tmp_path):
+    secure_upstream.routes["/"] = lambda _: (200, {}, b"fine")
+    secure_upstream.routes["/away"] = lambda _: (302, {"location": f"{secure_upstream.url}/"}, b"")
+    organization = platform.organization()
+    extension = Extension.of_guest(
+        tmp_path,
+        "secret",
+        capabilities=["http.fetch", "secrets.get"],
+        egress=[secure_upstream.host, upstream.host],
+        secrets=["api_key"],
+    )
+    install = platform.install(extension, organization, "http.fetch", "secrets.get")
+    platform.patch_install(organization, install, granted_egress=[secure_upstream.host, upstream.host])
+    path = f"/api/installs/{install['id']}/secrets/api_key"
+    assert platform.call("PUT", path, token=organization.key, json={"value": "s3cret-value"}).ok
+
+    def fetch(url):
+        request = {"url": url, "headers": {"authorization": {"secret_handle": "@", "prefix": "Bearer "}}}
+        body = '{"key":"api_key","handle":true}\n' + json.dumps(request)
+        answer = platform.ext(organization, extension, "POST", "/", data=body)
+        assert answer.status_code == 200, answer.text
+        assert "s3cret-value" not in answer.text
+        code, _, document = answer.text.partition("\n")
+        return int(code), json.loads(document)
+
+    code, answer = fetch(f"{secure_upstream.url}/away")
+    assert (code, answer["status"]) == (0, 200), answer
+    assert [seen["headers"]["authorization"] for seen in secure_upstream.seen[-2:]] == ["Bearer s3cret-value"] * 2
+    before = len(upstream.seen)
+    code, answer = fetch(f"{upstream.url}/")
+    assert (code, answer["error"]["reason"]) == (-1, "secret")
+    assert len(upstream.seen) == before
+    assert b"s3cret-value" not in platform.log_file.read_bytes()
 
 
 def test_limits_of_time_and_size(upstream, fetcher):
