@@ -124,7 +124,7 @@ export type MetricsCounterRequest = {
   /** without a prefix; the host adds the tenant, extension and install */
   name: string;
   value?: number;
-  /** each combination of values is a series of its own: never put ids into them */
+  /** texts; not le; each combination of values is a series of its own: never put ids into them */
   labels?: Record<string, string>;
 };
 
@@ -135,7 +135,7 @@ export type MetricsGaugeRequest = {
   /** without a prefix; the host adds the tenant, extension and install */
   name: string;
   value: number;
-  /** each combination of values is a series of its own: never put ids into them */
+  /** texts; not le; each combination of values is a series of its own: never put ids into them */
   labels?: Record<string, string>;
 };
 
@@ -146,7 +146,7 @@ export type MetricsHistogramRequest = {
   /** without a prefix; the host adds the tenant, extension and install */
   name: string;
   value: number;
-  /** each combination of values is a series of its own: never put ids into them */
+  /** texts; not le; each combination of values is a series of its own: never put ids into them */
   labels?: Record<string, string>;
 };
 
