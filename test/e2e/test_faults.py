@@ -411,7 +411,7 @@ def test_stopped_object_store(own_platform, tmp_path):
             "a publish",
         )
         assert published.json()["version"]["version"] == "1.1.0"
-        assert platform.ext(organization, cold, "GET", "/").text == "hello"
+        wait_until(lambda: platform.ext(organization, cold, "GET", "/").text == "hello", 15, "the call that failed")
     finally:
         store.close()
 
