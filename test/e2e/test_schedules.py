@@ -123,7 +123,7 @@ def test_guests_register_and_cancel(platform, organization, guest):
         assert register(id=f"more-{number}", cron=FAR)["id"] == f"more-{number}"
     assert register(id="one-too-many", cron=FAR) == "code -8"
 
-    assert host_call(platform, organization, extension, "cancel", id="weekly") == {}
+    assert host_call(platform, organization, extension, "cancel", id="weekly") == ""  # {} is an answer without a body
     assert host_call(platform, organization, extension, "cancel", id="weekly") == "code -3"
     assert host_call(platform, organization, extension, "cancel", id="nightly") == "code -3"
     assert "weekly" not in schedules(platform, organization, install)
