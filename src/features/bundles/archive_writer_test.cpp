@@ -84,13 +84,11 @@ TEST(PackFolder, TakesWhatTheManifestNamesAndNothingElse) {
   const ScratchFolder folder, out;
   write_sample(folder);
   Bytes last;
-  PackOptions options{.toolchain = {{"assemblyscript", "0.28.0"}},
-                      .progress =
-                          [&](Bytes done, Bytes total) {
-                            EXPECT_LE(done, total);
-                            last = total;
-                          },
-                      .version = {}};
+  PackOptions options{
+      .toolchain = {{"assemblyscript", "0.28.0"}}, .version = {}, .progress = [&](Bytes done, Bytes total) {
+        EXPECT_LE(done, total);
+        last = total;
+      }};
   const auto packed = pack_folder(folder.path(), out.path("bundle.tar.zst"), options);
   ASSERT_TRUE(packed) << packed.error().to_log_string();
   EXPECT_EQ(packed->paths, (std::vector<std::string>{"bundle.lock.json", "dist/main.wasm", "docs/read.md",
