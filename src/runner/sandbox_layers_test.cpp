@@ -218,6 +218,9 @@ Child start_child(const std::string& role, std::vector<std::string> environment 
   options.environment.insert(options.environment.end(),
                              {"BH_TEST_CHILD=" + role, "BH_TEST_PARENT=" + std::to_string(::getpid()),
                               "BH_TEST_PORT=" + std::to_string(listener.port())});
+  for (const std::string name : {"ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"}) {
+    if (const char* value = ::getenv(name.c_str())) options.environment.push_back(name + "=" + value);
+  }
   options.stdout_to = process::Stdio::null();
   options.fds = {{.fd = pair.first.get(), .as = kChannelFd},
                  {.fd = directory.get(), .as = kDirectoryFd},

@@ -36,6 +36,7 @@ class AuthenticatorTest : public testing::TestWithParam<sql::Engine> {
     return {.name = "k", .role = "viewer", .scopes = {}, .ip_allowlist = {}, .expires_at = {}};
   }
 
+  asio::io_context context_{1};  // outlives the database, which wakes it
   TestRoom room_{GetParam()};
   Organization organization_ = room_.organization("acme");
   TenantScope scope_ = room_.scope(organization_.id);
@@ -158,14 +159,13 @@ TEST_P(AuthenticatorTest, ALookUpThatBeganBeforeARevocationIsDoneAgain) {
   net::RequestHead head;
   head.headers.add("x-api-key", issued.text);
   const auto attempt = room_.authenticator.attempt(head, {});
-  asio::io_context context(1);
   std::optional<Result<PrincipalPtr>> outcome;
   const auto look_up = [&]() -> Task<> { outcome.emplace(co_await room_.authenticator.look_up(attempt, {})); };
-  asio::co_spawn(context, look_up(), [](std::exception_ptr escaped) { EXPECT_FALSE(escaped); });
+  asio::co_spawn(context_, look_up(), [](std::exception_ptr escaped) { EXPECT_FALSE(escaped); });
   // Exactly the step that asks the store: what it answers waits until after the revocation.
-  ASSERT_EQ(context.poll_one(), 1U);
+  ASSERT_EQ(context_.poll_one(), 1U);
   ASSERT_TRUE(sql::wait(room_.api_keys.revoke({"t", "", ""}, scope_, issued.record.id)));
-  context.run();
+  context_.run();
   ASSERT_TRUE(outcome);
   EXPECT_FALSE(*outcome);
   EXPECT_EQ(look_ups(), 2U);

@@ -25,6 +25,7 @@ class Directory : public testing::TestWithParam<sql::Engine> {
         [](sql::SystemTx& tx) { return tx.execute("UPDATE tenant_extension_install SET is_enabled = 0"); })));
   }
 
+  asio::io_context context_{1};  // outlives the database, which wakes it
   TestRoom room_{GetParam()};
   access::Organization organization_ = room_.access.organization("alice");
   std::string key_ = room_.access.key_in(organization_.id);
@@ -70,14 +71,13 @@ TEST_P(Directory, WhatIsAbsentIsRememberedShortly) {
 TEST_P(Directory, ManyThatMissAtOnceLoadOnce) {
   room_.directory.evict_all();
   const auto before = loads_->value();
-  asio::io_context context(1);
   int found = 0;
   const auto look = [&]() -> Task<> {
     const auto installed = co_await room_.directory.find(organization_.id, "com.example.hello");
     found += installed && *installed ? 1 : 0;
   };
-  for (int i = 0; i < 50; ++i) asio::co_spawn(context, look(), [](std::exception_ptr e) { ASSERT_FALSE(e); });
-  context.run();
+  for (int i = 0; i < 50; ++i) sql::start_task(look());
+  sql::run_tasks();
   EXPECT_EQ(found, 50);
   EXPECT_EQ(loads_->value(), before + 1);
 }
@@ -100,16 +100,15 @@ TEST_P(Directory, SeveralThreadsMayLookAndEvictAtOnce) {
 
 TEST_P(Directory, AnEvictionDuringALoadIsNotLost) {
   room_.directory.evict_all();
-  asio::io_context context(1);
   InstalledPtr seen;
   const auto look = [&]() -> Task<> { seen = *co_await room_.directory.find(organization_.id, "com.example.hello"); };
-  asio::co_spawn(context, look(), [](std::exception_ptr e) { ASSERT_FALSE(e); });
+  asio::co_spawn(context_, look(), [](std::exception_ptr e) { ASSERT_FALSE(e); });
   const auto before = loads_->value();
-  while (loads_->value() == before) context.poll_one();  // the load is under way; its result waits to be taken
+  while (loads_->value() == before) context_.poll_one();  // the load is under way; its result waits to be taken
   disable_behind_its_back();
   room_.directory.evict(organization_.id);
-  context.restart();
-  context.run();
+  context_.restart();
+  context_.run();
   EXPECT_FALSE(seen);
   EXPECT_FALSE(find());
 }

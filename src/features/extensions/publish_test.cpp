@@ -140,15 +140,13 @@ TEST_P(Publishing, OfTwoAtOnceExactlyOneWins) {
                                                 .detached_signature = std::nullopt,
                                                 .expected_manifest = std::nullopt});
   };
-  asio::io_context context(1);
   std::vector<std::string> outcomes;
   const auto run = [&](std::string name) -> Task<> {
     const auto published = co_await publish(name);
     outcomes.push_back(published ? "ok" : std::string(published.error().wire_code()));
   };
-  for (int i = 0; i < 4; ++i)
-    asio::co_spawn(context, run("com.example.hello"), [](std::exception_ptr e) { ASSERT_FALSE(e); });
-  context.run();
+  for (int i = 0; i < 4; ++i) sql::start_task(run("com.example.hello"));
+  sql::run_tasks();
   std::ranges::sort(outcomes);
   EXPECT_EQ(outcomes, (std::vector<std::string>{"EXTENSION_VERSION_ALREADY_EXISTS", "EXTENSION_VERSION_ALREADY_EXISTS",
                                                 "EXTENSION_VERSION_ALREADY_EXISTS", "ok"}));

@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <cstdio>
 #include <exception>
+#include <mutex>
 
 #include "platform/sql/test_postgres.h"
 
@@ -23,9 +24,34 @@ std::unique_ptr<Database> open_at(Engine engine, const std::string& place, metri
   return value_or_abort(open_postgres({.url = place}, registry));
 }
 
+// A database's thread may still be waking the context whose task it has just let go on, so contexts stay until all
+// databases are gone: one that a thread leaves is there for the next thread.
+class ContextOfThread {
+ public:
+  ContextOfThread() {
+    const std::scoped_lock lock(mutex_);
+    if (free_.empty()) {
+      context_ = std::make_unique<asio::io_context>(1);
+    } else {
+      context_ = std::move(free_.back());
+      free_.pop_back();
+    }
+  }
+  ~ContextOfThread() {
+    const std::scoped_lock lock(mutex_);
+    free_.push_back(std::move(context_));
+  }
+  asio::io_context& get() { return *context_; }
+
+ private:
+  static inline std::mutex mutex_;
+  static inline std::vector<std::unique_ptr<asio::io_context>> free_;
+  std::unique_ptr<asio::io_context> context_;
+};
+
 asio::io_context& thread_context() {
-  thread_local asio::io_context context(1);
-  return context;
+  thread_local ContextOfThread context;
+  return context.get();
 }
 
 }  // namespace
