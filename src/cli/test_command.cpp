@@ -32,7 +32,7 @@ std::string difference(const json::value& expected, const json::value& actual, c
   if (expected.is_array() && actual.is_array()) {
     if (expected.get_array().size() != actual.get_array().size()) {
       return pointer + " has " + std::to_string(actual.get_array().size()) + " items instead of " +
-             std::to_string(expected.get_array().size());
+             std::to_string(expected.get_array().size()) + ": " + json::serialize(actual).substr(0, 400);
     }
     for (std::size_t i = 0; i < expected.get_array().size(); ++i) {
       std::string text = difference(expected.get_array()[i], actual.get_array()[i], pointer + "/" + std::to_string(i));
