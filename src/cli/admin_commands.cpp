@@ -58,6 +58,25 @@ void add_org_commands(Commands& commands) {
     });
   }
   {
+    auto* command = commands.add(*org, "plan", "Show an organization's plan, or give it another",
+                                 "  bulkhead org plan acme\n  bulkhead org plan acme pro");
+    const auto slug = std::make_shared<std::string>();
+    const auto plan = std::make_shared<std::string>();
+    command->add_option("slug", *slug, "Organization")->required();
+    command->add_option("plan", *plan, "A plan of the server's configuration, or default");
+    commands.on_run(command, [&globals, slug, plan] {
+      ApiRequest request;
+      request.path = "/api/v1/orgs/" + net::percent_encode(*slug) + "/plan";
+      if (!plan->empty()) {
+        request.method = "PUT";
+        request.body = json::object{{"plan", *plan}};
+      }
+      return run_call(globals, std::move(request), [&](const json::value& body) {
+        return *slug + " has the plan " + text_of(body.as_object(), "plan") + "\n" + pretty(body);
+      });
+    });
+  }
+  {
     auto* command = commands.add(*org, "list", "List organizations", "  bulkhead org list --json");
     commands.on_run(command, [&globals] {
       ApiRequest request;

@@ -15,6 +15,7 @@ namespace {
 struct Loader {
   std::map<std::string_view, Explained> values;
   std::vector<std::string> problems;
+  plans::Plans plans;
 
   void problem(const std::string& place, const std::string& text) { problems.push_back(place + ": " + text); }
 };
@@ -124,10 +125,47 @@ std::optional<ConfigValue> from_toml(const toml::node& node) {
   return std::nullopt;
 }
 
+// [plans.NAME]: as many as there are names, so no rows of settings().
+void read_plan(Loader& loader, const std::string& name, const toml::table& table, const std::string& file) {
+  plans::Plan& plan = loader.plans[name];
+  for (const auto& [key, node] : table) {
+    const std::string place = file + ":" + std::to_string(node.source().begin.line);
+    const std::string setting = "plans." + name + "." + std::string(key.str());
+    const auto field = std::ranges::find(plans::kPlanFields, key.str(), &plans::PlanField::name);
+    const auto number = node.value_exact<std::int64_t>();
+    if (field == plans::kPlanFields.end()) {
+      std::vector<std::string_view> known;
+      for (const auto& one : plans::kPlanFields) known.push_back(one.name);
+      const auto nearest = nearest_name(key.str(), known);
+      loader.problem(place, setting + " is not a limit of plans" +
+                                (nearest ? "; did you mean \"" + *nearest + "\"?" : std::string()));
+    } else if (!number || *number < field->least || *number > field->most) {
+      loader.problem(place, setting + " must be an integer from " + std::to_string(field->least) + " to " +
+                                std::to_string(field->most));
+    } else {
+      plan.*field->member = *number;
+    }
+  }
+}
+
+void read_plans(Loader& loader, const toml::table& table, const std::string& file) {
+  for (const auto& [name, node] : table) {
+    if (const toml::table* plan = node.as_table()) {
+      read_plan(loader, std::string(name.str()), *plan, file);
+    } else {
+      loader.problem(file + ":" + std::to_string(node.source().begin.line), "plans holds tables: [plans.NAME]");
+    }
+  }
+}
+
 void read_table(Loader& loader, const toml::table& table, const std::string& prefix, const std::string& file) {
   for (const auto& [name, node] : table) {
     const std::string key = prefix + std::string(name.str());
     const std::string place = file + ":" + std::to_string(node.source().begin.line);
+    if (const toml::table* inner = node.as_table(); inner != nullptr && key == "plans") {
+      read_plans(loader, *inner, file);
+      continue;
+    }
     if (const toml::table* inner = node.as_table()) {
       read_table(loader, *inner, key + ".", file);
       continue;
@@ -218,6 +256,7 @@ Result<LoadedConfig> load_config(const ConfigSources& sources) {
     loaded.explained.push_back(loader.values[setting.key]);
     assign(loaded.config, setting, loaded.explained.back().value);
   }
+  loaded.config.plans = std::move(loader.plans);
   return loaded;
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "features/plans/plan.h"
 
 namespace bulkhead::server {
 
@@ -72,6 +73,8 @@ struct Config {
   std::int64_t quarantine_policy_violations = 0;
   std::int64_t quarantine_share_percent = 0;
   std::int64_t quarantine_minutes = 0;
+  // [plans.NAME] of the file; no environment names
+  plans::Plans plans;
 };
 
 using ConfigValue = std::variant<std::string, std::int64_t, bool, std::vector<std::string>>;

@@ -14,6 +14,8 @@
 #include "features/broker/stored_data_follower.h"
 #include "features/egress/egress_service.h"
 #include "features/executions/routes.h"
+#include "features/extension_metrics/metric_calls.h"
+#include "features/extension_metrics/routes.h"
 #include "features/extensions/housekeeping.h"
 #include "features/extensions/install_service.h"
 #include "features/extensions/publisher.h"
@@ -25,6 +27,9 @@
 #include "features/guard/idempotency.h"
 #include "features/guard/rate_limiter.h"
 #include "features/invocations/invoker.h"
+#include "features/invocations/policy_chain.h"
+#include "features/plans/plan_policy.h"
+#include "features/plans/routes.h"
 #include "features/quarantine/call_policy.h"
 #include "features/quarantine/routes.h"
 #include "features/runners/publishing_compiler.h"
@@ -131,9 +136,13 @@ struct Platform::Parts {
   std::unique_ptr<guard::RateLimiter> rate_limiter;
   std::unique_ptr<guard::IdempotencyService> idempotency;
 
-  // quarantine
+  // quarantine, plans
   std::unique_ptr<quarantine::QuarantineService> quarantines;
   std::unique_ptr<quarantine::CallPolicy> call_policy;
+  plans::UsageMeter meter;
+  std::unique_ptr<plans::PlanService> plans;
+  std::unique_ptr<plans::PlanPolicy> plan_policy;
+  std::unique_ptr<invocations::PolicyChain> policies;
 
   // extensions
   std::unique_ptr<extensions::TrustService> trust;
@@ -170,6 +179,7 @@ struct Platform::Parts {
   std::vector<std::unique_ptr<broker::ExecutionTable>> executions;
   std::unique_ptr<GuestDialGuard> guest_dials;
   std::unique_ptr<egress::EgressService> egress;
+  extension_metrics::SeriesTable series{clock};
   std::unique_ptr<broker::Broker> broker;
   std::unique_ptr<runners::RunnerSupervisor> supervisor;
   std::unique_ptr<executions::ExecutionLog> execution_log;
@@ -191,7 +201,8 @@ struct Platform::Parts {
 
   Status open_stores();
   Status make_access();
-  void make_quarantine();
+  void run_detached(Task<> task);
+  void make_policies();
   Status make_extensions();
   Status make_secrets();
   Status check_keys();
@@ -251,19 +262,27 @@ Status Platform::Parts::make_access() {
   return {};
 }
 
-void Platform::Parts::make_quarantine() {
+void Platform::Parts::run_detached(Task<> task) {
+  asio::co_spawn(cores->at(0).executor(), std::move(task), [](const std::exception_ptr& escaped) {
+    if (escaped) std::terminate();
+  });
+}
+
+// What decides about each call before it is dispatched, in this order.
+void Platform::Parts::make_policies() {
+  const auto wake = [this] { wake_relay(); };
+  const auto run = [this](Task<> task) { run_detached(std::move(task)); };
   quarantines = std::make_unique<quarantine::QuarantineService>(
-      quarantine::QuarantineService::Dependencies{*database, clock, random, [this] { wake_relay(); },
-                                                  [this](Task<> task) {
-                                                    asio::co_spawn(cores->at(0).executor(), std::move(task),
-                                                                   [](const std::exception_ptr& escaped) {
-                                                                     if (escaped) std::terminate();
-                                                                   });
-                                                  }},
-      registry);
+      quarantine::QuarantineService::Dependencies{*database, clock, random, wake, run}, registry);
   call_policy = std::make_unique<quarantine::CallPolicy>(call_policy_options(config), *quarantines, clock, registry);
   quarantines->on_release([this](const InstallId& install) { call_policy->release(install); });
   quarantines->listen(*bus, cores->at(0));
+  plans = std::make_unique<plans::PlanService>(
+      plans::PlanService::Dependencies{*database, clock, random, meter, wake, run}, config.plans);
+  plans->listen(*bus, cores->at(0));
+  plan_policy = std::make_unique<plans::PlanPolicy>(*plans, meter, clock, registry);
+  policies = std::make_unique<invocations::PolicyChain>(
+      std::vector<invocations::InvocationPolicy*>{call_policy.get(), plan_policy.get()});
 }
 
 Status Platform::Parts::make_extensions() {
@@ -390,6 +409,9 @@ Status Platform::Parts::make_runners() {
   offer(egress::egress_functions(*egress));
   offer(secrets::secret_functions(*secrets, random));
   offer(events_and_schedules->host_functions());
+  offer(extension_metrics::metric_functions(series));
+  registry.gauge("extension_metric_series", "Series that extensions count with metrics.*.",
+                 [this] { return static_cast<double>(series.series_count()); });
   broker = std::make_unique<broker::Broker>(*database, clock, registry, std::move(functions));
   runners::SupervisorOptions options;
   options.program = process::self_exe();
@@ -416,7 +438,7 @@ Status Platform::Parts::make_gateway() {
   std::vector<runners::Dispatcher*> dispatchers;
   for (std::size_t core = 0; core < cores->size(); ++core) dispatchers.push_back(&supervisor->dispatcher(core));
   invoker = std::make_unique<invocations::Invoker>(
-      invocations::Invoker::Dependencies{std::move(dispatchers), *execution_log, clock, call_policy.get()}, registry);
+      invocations::Invoker::Dependencies{std::move(dispatchers), *execution_log, clock, policies.get()}, registry);
   gateway = std::make_unique<gateway::GatewayService>(
       gateway::GatewayService::Dependencies{*authorizer, *tenants, *directory, *invoker, *idempotency}, registry);
   test_runs = std::make_unique<gateway::TestRunService>(
@@ -434,6 +456,8 @@ Result<access::RouteTable> Platform::Parts::make_routes() {
   add(extensions::extension_routes(
       {*authorizer, *tenants, *extension_registry, *publisher, *installs, *trust, *uploads, *staging, *pool}));
   add(quarantine::quarantine_routes({*authorizer, *tenants, *quarantines}));
+  add(extension_metrics::metric_routes({*authorizer, *tenants, *directory, series}));
+  add(plans::plan_routes({*authorizer, *tenants, *plans, meter, clock}));
   add(secrets::secret_routes({*secrets, *authorizer, *tenants}));
   add(events_and_schedules->routes(*authorizer, *tenants));
   add(executions::execution_routes({*database, *execution_log, *authorizer, *tenants, clock, draining}));
@@ -466,8 +490,10 @@ Status Platform::Parts::listen() {
 Status Platform::Parts::recover_calls() {
   std::promise<Status> recovered;
   cores->spawn(0, [this, &recovered]() -> Task<> {
-    if (const auto loaded = co_await quarantines->load(); !loaded) {
-      recovered.set_value(fail(loaded.error()));
+    Status loaded = co_await quarantines->load();
+    if (loaded) loaded = co_await plans->load();
+    if (!loaded) {
+      recovered.set_value(std::move(loaded));
       co_return;
     }
     const auto unknown = co_await idempotency->recover();
@@ -561,7 +587,7 @@ Result<std::unique_ptr<Platform>> Platform::start(const Config& config, Role rol
   }
   BH_TRY_VOID(parts->open_stores());
   BH_TRY_VOID(parts->make_access());
-  parts->make_quarantine();
+  parts->make_policies();
   BH_TRY_VOID(parts->make_extensions());
   BH_TRY_VOID(parts->make_secrets());
   BH_TRY_VOID(parts->make_runners());

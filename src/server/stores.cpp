@@ -22,6 +22,7 @@ std::vector<sql::Migration> events_migrations();
 std::vector<sql::Migration> executions_migrations();
 std::vector<sql::Migration> extensions_migrations();
 std::vector<sql::Migration> guard_migrations();
+std::vector<sql::Migration> plans_migrations();
 std::vector<sql::Migration> quarantine_migrations();
 std::vector<sql::Migration> schedules_migrations();
 std::vector<sql::Migration> secrets_migrations();
@@ -87,8 +88,8 @@ Result<std::unique_ptr<sql::Database>> open_database(const Config& config, const
 Status migrate(sql::Database& database, Millis patience) {
   std::vector<sql::Migration> all;
   for (auto room : {access_migrations(), bus_migrations(), guard_migrations(), extensions_migrations(),
-                    executions_migrations(), broker_migrations(), quarantine_migrations(), secrets_migrations(),
-                    events_migrations(), schedules_migrations()}) {
+                    executions_migrations(), broker_migrations(), plans_migrations(), quarantine_migrations(),
+                    secrets_migrations(), events_migrations(), schedules_migrations()}) {
     all.insert(all.end(), room.begin(), room.end());
   }
   const auto give_up = std::chrono::steady_clock::now() + patience;

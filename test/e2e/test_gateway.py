@@ -372,7 +372,7 @@ def test_time_limits_of_install_and_endpoint(any_platform, organization, guest):
 def test_every_call_has_exactly_one_row(any_platform, organization, guest):
     """Calls that end well, fail and are refused, from several clients at once: each dispatched one has its row."""
     good = guest("log", capabilities=["log.emit"])
-    bad = guest("trap")
+    bad = guest("handler_error")
     installs = {
         good.name: any_platform.install(good, organization, "log.emit"),
         bad.name: any_platform.install(bad, organization),

@@ -43,7 +43,8 @@ def test_health_names_every_layer_and_all_hold(platform):
 def test_a_runner_is_alone_in_its_namespaces(platform):
     (runner,) = platform.children("runner-process")
     for kind in ("user", "pid", "net", "mnt", "ipc", "uts", "cgroup"):
-        assert os.readlink(f"/proc/{runner}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}"), kind
+        theirs, ours = (Path(f"/proc/{process}/ns/{kind}").readlink() for process in (runner, "self"))
+        assert theirs != ours, kind
     status = Path(f"/proc/{runner}/status").read_text()
     assert re.search(r"^NSpid:\s+\d+\s+1$", status, re.MULTILINE)
     assert "Uid:\t61184\t61184\t61184\t61184" in status or os.geteuid() != 0
@@ -61,7 +62,7 @@ def test_a_platform_does_not_start_without_what_it_requires(tmp_path, layers, me
         layers, message = "cgroup", "not active"
     done = subprocess.run(
         [BULKHEAD, "serve", "--data-dir", tmp_path / "data", "--listen", "127.0.0.1:0"],
-        env={**os.environ, "BULKHEAD_RUNNER_REQUIRE_LAYERS": layers},
+        env={"PATH": os.environ["PATH"], "BULKHEAD_RUNNER_REQUIRE_LAYERS": layers},
         capture_output=True,
         text=True,
         check=False,
@@ -181,3 +182,30 @@ def test_an_extension_that_fails_most_calls_is_paused_and_tried_again(own_platfo
     wait_until(lambda: refusal(platform.ext(organization, extension, "GET", "/")) == (500, "trap"), 15, "a probe")
     assert refusal(platform.ext(organization, extension, "GET", "/")) == (503, "quarantined")
     assert platform.json("ext", "quarantine", "list")["items"] == []
+
+
+# --- what extensions count -------------------------------------------------------------------------------------------
+
+
+def test_metrics_of_an_extension_are_its_organizations_and_bounded(platform, organization, guest):
+    extension = guest("metrics", capabilities=["metrics.emit"])
+    install = platform.install(extension, organization, "metrics.emit")
+    path = f"/api/installs/{install['id']}/metrics/custom"
+    for _ in range(2):
+        answer = platform.ext(organization, extension, "GET", "/")
+        assert (answer.status_code, answer.text) == (200, "capped")
+    text = platform.call("GET", path, token=organization.key, headers={"accept": "text/plain"}).text
+    assert '# TYPE orders counter\norders{tier="gold"} 2\n' in text
+    assert "depth -1.5\n" in text
+    assert 'took_bucket{le="0.025"} 2\n' in text
+    items = platform.call("GET", path, token=organization.key).json()["items"]
+    assert len({item["name"] for item in items}) == 100
+    stranger = platform.organization()
+    assert platform.call("GET", path, token=stranger.key).status_code == 404
+    assert platform.metric("extension_metric_series") >= 100
+
+
+def test_metrics_need_their_grant(platform, organization, guest):
+    extension = guest("metrics", capabilities=["metrics.emit"])
+    platform.install(extension, organization)
+    assert refusal(platform.ext(organization, extension, "GET", "/")) == (500, "handler_error")
