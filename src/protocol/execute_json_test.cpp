@@ -93,6 +93,22 @@ TEST(ExecuteJson, NamesTheHandlerOfEventsAndSchedules) {
           R"(,"schedule":{"id":"nightly","handler":"tidy","scheduled_at":"2026-11-22T03:00:00Z","payload":[1]}})");
 }
 
+TEST(ExecuteJson, ReadsEventsAndSchedules) {
+  ExecuteRequest request = sample_request();
+  request.call = EventCall{"t", "e1", R"({"n":1.0})", "on_created", 1, "com.example.a"};
+  const auto event = parse_execute_request(serialize_execute_request(request));
+  ASSERT_TRUE(event) << event.error().to_log_string();
+  EXPECT_EQ(std::get<EventCall>(event->call).payload_json, R"({"n":1.0})");
+  EXPECT_EQ(std::get<EventCall>(event->call).handler, "on_created");
+  EXPECT_EQ(std::get<EventCall>(event->call).source, "com.example.a");
+  request.call = ScheduleCall{"nightly", "tidy", "[1]", "2026-11-22T03:00:00Z"};
+  const auto schedule = parse_execute_request(serialize_execute_request(request));
+  ASSERT_TRUE(schedule) << schedule.error().to_log_string();
+  EXPECT_EQ(std::get<ScheduleCall>(schedule->call).handler, "tidy");
+  EXPECT_EQ(std::get<ScheduleCall>(schedule->call).payload_json, "[1]");
+  EXPECT_EQ(std::get<ScheduleCall>(schedule->call).scheduled_at, "2026-11-22T03:00:00Z");
+}
+
 TEST(ExecuteJson, ReadsWhatItWrites) {
   ExecuteRequest request = sample_request();
   request.context.config_json = R"({"a":[1,2.50]})";

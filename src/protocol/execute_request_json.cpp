@@ -289,23 +289,30 @@ void RequestReader::read_http(HttpCall& call) {
 
 void RequestReader::read_event(EventCall& call) {
   constexpr std::string_view kParent = "/event";
-  constexpr std::array<std::string_view, 3> kKnown = {"topic", "id", "payload"};
+  constexpr std::array<std::string_view, 5> kKnown = {"topic", "id", "payload", "handler", "source"};
   if (!open_object(std::string(kParent))) return;
   unsigned seen = 0;
   for (int index = 0; (index = next_known(kParent, kKnown, seen)) >= 0;) {
     if (index == 0) text(call.topic, {kParent, "topic"});
     if (index == 1) text(call.id, {kParent, "id"});
     if (index == 2) call.payload_json.assign(cursor_.skip());
+    if (index == 3) text(call.handler, {kParent, "handler"});
+    if (index == 4) text(call.source, {kParent, "source"});
   }
   require(kParent, kKnown, 2, seen);
 }
 
 void RequestReader::read_schedule(ScheduleCall& call) {
   constexpr std::string_view kParent = "/schedule";
-  constexpr std::array<std::string_view, 1> kKnown = {"id"};
+  constexpr std::array<std::string_view, 4> kKnown = {"id", "handler", "scheduled_at", "payload"};
   if (!open_object(std::string(kParent))) return;
   unsigned seen = 0;
-  while (next_known(kParent, kKnown, seen) >= 0) text(call.id, {kParent, "id"});
+  for (int index = 0; (index = next_known(kParent, kKnown, seen)) >= 0;) {
+    if (index == 0) text(call.id, {kParent, "id"});
+    if (index == 1) text(call.handler, {kParent, "handler"});
+    if (index == 2) text(call.scheduled_at, {kParent, "scheduled_at"});
+    if (index == 3) call.payload_json.assign(cursor_.skip());
+  }
   require(kParent, kKnown, 1, seen);
 }
 
