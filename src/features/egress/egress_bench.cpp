@@ -70,7 +70,7 @@ void run(benchmark::State& state, Task<> (*loop)(Bench&, std::int64_t&)) {
   Bench bench;
   auto& context = bench.cores.at(0).context();
   constexpr std::int64_t kBatch = 2'000;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     std::int64_t left = kBatch;
     std::int64_t running = state.range(0);
     for (std::int64_t i = 0; i < state.range(0); ++i) {

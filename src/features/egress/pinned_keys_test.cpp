@@ -19,12 +19,21 @@ TEST(PinnedKeys, AreFoundByHost) {
 }
 
 TEST(PinnedKeys, RefuseOtherForms) {
-  for (const std::string& line : std::vector<std::string>{
-           "", "api.example.com", "api.example.com=", "=" + kOne, "api.example.com:443=" + kOne,
-           "api.example.com:8443=" + kOne, "api.example.com/x=" + kOne, "a@api.example.com=" + kOne,
-           "*.example.com=" + kOne, "api.example.com=sha1//" + base64_encode("x"),
-           "api.example.com=sha256//" + base64_encode("too short"), "api.example.com=" + kOne + ";",
-           "api.example.com=" + kOne + "," + kTwo, "api.example.com#=" + kOne}) {
+  const std::vector<std::string> lines = {"",
+                                          "api.example.com",
+                                          "api.example.com=",
+                                          "=" + kOne,
+                                          "api.example.com:443=" + kOne,
+                                          "api.example.com:8443=" + kOne,
+                                          "api.example.com/x=" + kOne,
+                                          "a@api.example.com=" + kOne,
+                                          "*.example.com=" + kOne,
+                                          "api.example.com=sha1//" + base64_encode("x"),
+                                          "api.example.com=sha256//" + base64_encode("too short"),
+                                          "api.example.com=" + kOne + ";",
+                                          "api.example.com=" + kOne + "," + kTwo,
+                                          "api.example.com#=" + kOne};
+  for (const std::string& line : lines) {
     EXPECT_FALSE(PinnedKeys::parse({line})) << line;
   }
   EXPECT_FALSE(PinnedKeys::parse({"api.example.com=" + kOne, "Api.example.com=" + kTwo}));
