@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <system_error>
 #include <vector>
 
 #include "platform/process/file.h"
@@ -50,7 +51,7 @@ Status walk(const std::string& folder, Visit visit) {
 
 Result<FileWatcher> FileWatcher::watch(const std::string& folder) {
   process::UniqueFd inotify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (!inotify) return fail(ErrorCode::kInternal, "Files can't be watched.", std::strerror(errno));
+  if (!inotify) return fail(ErrorCode::kInternal, "Files can't be watched.", std::generic_category().message(errno));
   FileWatcher watcher(std::move(inotify));
   BH_TRY_VOID(watcher.add(folder));
   return watcher;
@@ -60,7 +61,7 @@ Status FileWatcher::add(const std::string& folder) {
   const int watch = ::inotify_add_watch(inotify_.get(), folder.c_str(), kEvents);
   if (watch < 0) {
     if (errno == ENOENT || errno == ENOTDIR) return {};
-    return fail(ErrorCode::kInternal, folder + " can't be watched.", std::strerror(errno));
+    return fail(ErrorCode::kInternal, folder + " can't be watched.", std::generic_category().message(errno));
   }
   folders_[watch] = folder;
   return walk(folder, [this](const std::string& path, bool is_folder) -> Status {

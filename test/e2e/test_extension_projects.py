@@ -11,6 +11,8 @@ PROJECTS = (
     "test/extensions/sdk_c",
     "test/extensions/sdk_cpp",
     "test/extensions/sdk_assemblyscript",
+    "test/extensions/host_api_c",
+    "test/extensions/host_api_assemblyscript",
 )
 
 
