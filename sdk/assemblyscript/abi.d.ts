@@ -32,22 +32,23 @@ export type HandlerRequest = {
   };
   event?: {
     topic: string;
+    /** the emitter's name for the event; the same at every delivery */
     id: string;
     payload: unknown;
-    /** of the subscription or schedule in the manifest */
+    /** the subscription's handler in the manifest */
     handler?: string;
-    /** counts from 1, which is left out; a repetition has the same id */
+    /** which delivery this is; absent: the first */
     attempt?: number;
-    /** name of the extension that emitted it; absent for the platform's own */
+    /** name of the extension that emitted it; absent: the platform */
     source?: string;
   };
   schedule?: {
     id: string;
-    /** of the subscription or schedule in the manifest */
+    /** from the manifest, or of schedules.register */
     handler?: string;
-    /** what schedules.register was given */
+    /** of schedules.register */
     payload?: unknown;
-    /** the time that was due */
+    /** when it was due */
     scheduled_at?: string;
   };
 };
@@ -77,11 +78,11 @@ export type ContextGetResponse = {
 
 /** Publishes an event to the extensions of the organization that subscribe to its topic. It is kept before the answer and delivered at least once. */
 export type EventsEmitRequest = {
-  /** words joined by dots; the platform's own (install.*, audit.*, …) can't be emitted */
+  /** words joined by dots, e.g. order.created */
   topic: string;
   /** any JSON value; at most 256 KiB as text */
   payload: unknown;
-  /** deduplication key: the same id of the same topic is published once; made by the host if it is absent */
+  /** deduplication key: the same id of the same topic is published once by an install, for a week; made by the host if it is absent */
   id?: string;
 };
 
@@ -168,7 +169,7 @@ export type SchedulesRegisterRequest = {
   handler?: string;
   /** IANA name */
   timezone?: string;
-  /** any JSON value, given back in the call */
+  /** any JSON value, given back in the call; at most 16 KiB as text */
   payload?: unknown;
 };
 
