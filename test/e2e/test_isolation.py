@@ -162,9 +162,8 @@ def test_what_callers_and_handlers_get_wrong_quarantines_nobody(strict, tmp_path
     organization = strict.organization()
     failing = Extension.of_guest(tmp_path, "handler_error")
     slow = Extension.of_guest(tmp_path, "loop")
-    for extension in (failing, slow):
-        install = strict.install(extension, organization)
-        strict.patch_install(organization, install, limits={"timeout_ms": 50})
+    strict.install(failing, organization)
+    strict.patch_install(organization, strict.install(slow, organization), limits={"timeout_ms": 50})
     for _ in range(12):
         assert refusal(strict.ext(organization, failing, "GET", "/")) == (500, "handler_error")
         assert refusal(strict.ext(organization, slow, "GET", "/")) == (504, "timeout")
