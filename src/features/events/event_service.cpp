@@ -122,8 +122,8 @@ Task<Result<std::string>> EventService::emit(TenantScope scope, const extensions
     co_return fail(std::move(event.error()));
   }
   std::string id = event->event_id;
-  const bus::Event notice = bus::make_event(dependencies_.clock, dependencies_.random, "extension.event.emitted",
-                                            {{"event_row_id", event->id.to_string()}});
+  bus::Event notice = bus::make_event(dependencies_.clock, dependencies_.random, "extension.event.emitted",
+                                      {{"event_row_id", event->id.to_string()}});
   BH_CO_TRY_VOID(co_await dependencies_.database.write(
       scope, [event = std::move(*event), notice = std::move(notice)](sql::TenantTx& tx) -> Status {
         BH_TRY(const bool is_new, insert_event(tx, event));
