@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "features/extensions/install_limits.h"
-#include "features/extensions/install_rules.h"
 #include "features/extensions/runner_domain.h"
 #include "platform/bus/outbox.h"
 
@@ -252,8 +251,9 @@ Task<Status> InstallService::put_rollout(TenantScope scope, Install& install, co
   co_return Status();
 }
 
-// Settings must suit every version that may run; a grant must be asked for by one of them.
-Task<Status> InstallService::check_settings(const Install& install, Judge judge) {
+// Settings must suit every version that may run; a grant must be asked for by one of them. `named`: the grants that the
+// change itself names. Those that stay from before are not judged: what a version does not ask for it does not get.
+Task<Status> InstallService::check_settings(const Install& install, const Grants& named) {
   BH_CO_TRY(const bundles::Manifest current, co_await manifest_of(install.version_id));
   std::vector<const bundles::Manifest*> manifests{&current};
   std::optional<bundles::Manifest> rollout;
@@ -261,9 +261,7 @@ Task<Status> InstallService::check_settings(const Install& install, Judge judge)
     BH_CO_TRY(rollout, co_await manifest_of(*install.rollout_version_id));
     manifests.push_back(&*rollout);
   }
-  if (judge == Judge::kConfigAndGrants) {
-    BH_CO_TRY_VOID(check_grants({install.granted_caps, install.granted_egress}, manifests));
-  }
+  BH_CO_TRY_VOID(check_grants(named, manifests));
   for (const bundles::Manifest* manifest : manifests) BH_CO_TRY_VOID(check_config(install.config_json, *manifest));
   co_return Status();
 }
@@ -277,14 +275,15 @@ Task<Result<InstallDetails>> InstallService::change(access::Actor actor, TenantS
   if (change.version) BH_CO_TRY_VOID(co_await put_version(scope, after, *change.version));
   if (change.ends_rollout) end_rollout(after);
   if (change.rollout) BH_CO_TRY_VOID(co_await put_rollout(scope, after, *change.rollout));
-  const bool grants = change.granted_caps || change.granted_egress;
-  if (grants) {
+  if (change.granted_caps || change.granted_egress) {
     set_grants(after, normalized_grants(change.granted_caps.value_or(after.granted_caps),
                                         change.granted_egress.value_or(after.granted_egress)));
   }
   if (change.config) BH_CO_TRY_VOID(set_config(after, *change.config));
   if (change.limits) BH_CO_TRY_VOID(set_limits(after, *change.limits));
-  BH_CO_TRY_VOID(co_await check_settings(after, grants ? Judge::kConfigAndGrants : Judge::kConfig));
+  BH_CO_TRY_VOID(
+      co_await check_settings(after, normalized_grants(change.granted_caps.value_or(std::vector<std::string>()),
+                                                       change.granted_egress.value_or(std::vector<std::string>()))));
   BH_CO_TRY(Install saved, co_await save(actor, scope, before, std::move(after), "install.update"));
   co_return co_await details(std::move(saved));
 }

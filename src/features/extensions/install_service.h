@@ -14,6 +14,7 @@
 
 #include "features/access/audit.h"
 #include "features/extensions/install_follower.h"
+#include "features/extensions/install_rules.h"
 #include "features/extensions/install_store.h"
 #include "features/extensions/installed.h"
 #include "features/extensions/provisioning.h"
@@ -102,9 +103,7 @@ class InstallService {
   Task<Result<bundles::Manifest>> manifest_of(VersionId id);
   Task<Status> put_version(TenantScope scope, Install& install, const std::string& version);
   Task<Status> put_rollout(TenantScope scope, Install& install, const Rollout& rollout);
-  // Which parts of an install a change touched, and so must be judged again.
-  enum class Judge : std::uint8_t { kConfig, kConfigAndGrants };
-  Task<Status> check_settings(const Install& install, Judge judge);
+  Task<Status> check_settings(const Install& install, const Grants& named);
   Task<Result<Install>> insert(const access::Actor& actor, TenantScope scope, Install install, std::string domain,
                                const bundles::Manifest& manifest);
   Task<Result<Install>> save(const access::Actor& actor, TenantScope scope, const Install& before, Install after,

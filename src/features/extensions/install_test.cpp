@@ -169,6 +169,21 @@ TEST_P(Installing, AVersionThatAsksForLessGetsLess) {
   EXPECT_TRUE(installed()->may("http.fetch"));
 }
 
+TEST_P(Installing, MovingKeepsTheGrantsThatAreNotNamed) {
+  const std::string id =
+      install({{"granted_caps", {"storage.kv", "http.fetch"}}, {"granted_egress", {"api.example.com"}}}).text("/id");
+  const auto moved = patch(id, {{"version", "1.1.0"}});
+  EXPECT_EQ(json::serialize(moved.body.at("granted_caps")), R"(["http.fetch","storage.kv"])");
+  EXPECT_EQ(json::serialize(moved.body.at("granted_egress")), R"(["api.example.com"])");
+  ASSERT_EQ(room_.publish(alices_, room_.hello("2.0.0", {{"capabilities", {"storage.kv"}}})).status, 201);
+  // The hosts of before, which 2.0.0 does not ask for, don't stand in the way of grants that name capabilities only.
+  EXPECT_EQ(patch(id, {{"version", "2.0.0"}, {"granted_caps", {"storage.kv"}}}).status, 200);
+  EXPECT_TRUE(installed()->may("storage.kv"));
+  EXPECT_TRUE(installed()->granted_egress.empty());
+  EXPECT_EQ(patch(id, {{"granted_caps", json::array()}}).status, 200);
+  EXPECT_FALSE(installed()->may("storage.kv"));
+}
+
 TEST_P(Installing, DisablingAndUninstallingHoldAtOnce) {
   const std::string id = install().text("/id");
   ASSERT_TRUE(installed());
