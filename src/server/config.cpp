@@ -5,9 +5,11 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <filesystem>
 #include <set>
 
 #include "base/json.h"
+#include "server/listen_socket.h"
 
 namespace bulkhead::server {
 namespace {
@@ -50,6 +52,14 @@ std::string judge(const Setting& setting, const ConfigValue& value) {
       std::string allowed;
       for (const auto choice : setting.choices) allowed += (allowed.empty() ? "" : ", ") + std::string(choice);
       return std::string(setting.key) + " must be one of " + allowed;
+    }
+  }
+  if (const auto* text = std::get_if<std::string>(&value);
+      text != nullptr && !text->empty() && setting.key.ends_with(".listen")) {
+    if (const auto place = check_listen_address(*text); !place) {
+      std::string wrong = std::string(setting.key) + ": " + place.error().message;
+      wrong.pop_back();
+      return wrong;
     }
   }
   if (const auto* items = std::get_if<std::vector<std::string>>(&value); items != nullptr && !setting.choices.empty()) {
@@ -184,6 +194,14 @@ void read_table(Loader& loader, const toml::table& table, const std::string& pre
 }
 
 void read_file(Loader& loader, const std::string& file) {
+  std::error_code failure;
+  if (const auto kind = std::filesystem::status(file, failure).type(); kind == std::filesystem::file_type::not_found) {
+    loader.problem(file, "there is no such file");
+    return;
+  } else if (kind == std::filesystem::file_type::directory) {
+    loader.problem(file, "is a folder");
+    return;
+  }
   try {
     read_table(loader, toml::parse_file(file), "", file);
   } catch (const toml::parse_error& error) {
@@ -205,7 +223,7 @@ void read_environment(Loader& loader, const std::map<std::string, std::string>& 
     }
   }
   // The command line's own, and the build's.
-  for (const char* other : {"BULKHEAD_SERVER", "BULKHEAD_TOKEN", "BULKHEAD_CONFIG", "BULKHEAD_CACHE"}) {
+  for (const char* other : {"BULKHEAD_SERVER", "BULKHEAD_TOKEN", "BULKHEAD_ORG", "BULKHEAD_CONFIG", "BULKHEAD_CACHE"}) {
     known.insert(other);
   }
   std::vector<std::string_view> names(known.begin(), known.end());

@@ -15,14 +15,14 @@ std::string write_file(const std::string& text) {
 }
 
 TEST(Config, FlagsWinOverEnvironmentOverFileOverDefaults) {
-  const std::string file = write_file("[server]\nlisten = \"file:1\"\nlog_level = \"warn\"\ncores = 3\n");
+  const std::string file = write_file("[server]\nlisten = \"127.0.0.1:1\"\nlog_level = \"warn\"\ncores = 3\n");
   const auto loaded = load_config({.file = file,
-                                   .environment = {{"BULKHEAD_SERVER_LISTEN", "env:2"},
+                                   .environment = {{"BULKHEAD_SERVER_LISTEN", "127.0.0.1:2"},
                                                    {"BULKHEAD_SERVER_CORES", "4"},
                                                    {"EXT_DOMAIN_ROOT", "apps.example"}},
-                                   .flags = {{"server.listen", "flag:3"}}});
+                                   .flags = {{"server.listen", "127.0.0.1:3"}}});
   ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
-  EXPECT_EQ(loaded->config.listen, "flag:3");
+  EXPECT_EQ(loaded->config.listen, "127.0.0.1:3");
   EXPECT_EQ(loaded->config.cores, 4);
   EXPECT_EQ(loaded->config.log_level, "warn");
   EXPECT_EQ(loaded->config.domain_root, "apps.example");
@@ -42,6 +42,28 @@ TEST(Config, TellsEveryProblemWithItsPlaceAndTheNearestName) {
                            "did you mean BULKHEAD_SERVER_LISTEN?", "runner.slots must be from 1 to"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   }
+}
+
+TEST(Config, AnAddressToListenOnIsJudgedWithTheRest) {
+  for (const char* good : {"127.0.0.1:0", "localhost:8080", ":65535", "[::1]:80"}) {
+    EXPECT_TRUE(load_config({.file = "", .environment = {}, .flags = {{"server.listen", good}}}).has_value()) << good;
+  }
+  for (const auto& [bad, why] :
+       {std::pair{"127.0.0.1:99999", "at most 65535"}, std::pair{"127.0.0.1:65536", "at most 65535"},
+        std::pair{"127.0.0.1:80x", "HOST:PORT"}, std::pair{"127.0.0.1:", "HOST:PORT"}, std::pair{"8080", "HOST:PORT"},
+        std::pair{"no.such.host:80", "IP address"}}) {
+    const auto loaded = load_config({.file = "", .environment = {}, .flags = {{"server.listen", bad}}});
+    ASSERT_FALSE(loaded.has_value()) << bad;
+    EXPECT_NE(loaded.error().message.find("server.listen"), std::string::npos) << loaded.error().message;
+    EXPECT_NE(loaded.error().message.find(why), std::string::npos) << loaded.error().message;
+  }
+}
+
+TEST(Config, AFileThatIsNotThereIsSaid) {
+  const auto loaded = load_config({.file = "/nowhere/bulkhead.toml", .environment = {}, .flags = {}});
+  ASSERT_FALSE(loaded.has_value());
+  EXPECT_NE(loaded.error().message.find("/nowhere/bulkhead.toml: there is no such file"), std::string::npos)
+      << loaded.error().message;
 }
 
 TEST(Config, ASyntaxErrorNamesItsLine) {

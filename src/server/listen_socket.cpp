@@ -13,9 +13,14 @@ Result<HostAndPort> parse_host_and_port(const std::string& text) {
   const std::size_t colon = text.rfind(':');
   HostAndPort parsed;
   const char* end = text.data() + text.size();
-  const bool number = colon != std::string::npos && colon + 1 < text.size() &&
-                      std::from_chars(text.data() + colon + 1, end, parsed.port).ptr == end;
-  if (!number) return fail(ErrorCode::kBadRequest, "\"" + text + "\" is not HOST:PORT.");
+  if (colon == std::string::npos) return fail(ErrorCode::kBadRequest, "\"" + text + "\" is not HOST:PORT.");
+  const auto [stopped, failure] = std::from_chars(text.data() + colon + 1, end, parsed.port);
+  if (failure == std::errc::result_out_of_range) {
+    return fail(ErrorCode::kBadRequest, "\"" + text + "\": a port is at most 65535.");
+  }
+  if (failure != std::errc{} || stopped != end) {
+    return fail(ErrorCode::kBadRequest, "\"" + text + "\" is not HOST:PORT.");
+  }
   parsed.host = text.substr(0, colon);
   if (parsed.host.starts_with('[') && parsed.host.ends_with(']')) {
     parsed.host = parsed.host.substr(1, parsed.host.size() - 2);
@@ -25,12 +30,19 @@ Result<HostAndPort> parse_host_and_port(const std::string& text) {
   return parsed;
 }
 
-Result<ListenSocket> open_listen_socket(const std::string& host_and_port) {
-  BH_TRY(const HostAndPort place, parse_host_and_port(host_and_port));
+Result<HostAndPort> check_listen_address(const std::string& text) {
+  BH_TRY(HostAndPort place, parse_host_and_port(text));
   boost::system::error_code failure;
-  const auto address = boost::asio::ip::make_address(place.host, failure);
-  if (failure) return fail(ErrorCode::kBadRequest, "\"" + place.host + "\" is not an IP address.");
-  const boost::asio::ip::tcp::endpoint endpoint(address, place.port);
+  boost::asio::ip::make_address(place.host, failure);
+  if (failure) {
+    return fail(ErrorCode::kBadRequest, "\"" + text + "\": HOST is an IP address of this machine, or localhost.");
+  }
+  return place;
+}
+
+Result<ListenSocket> open_listen_socket(const std::string& host_and_port) {
+  BH_TRY(const HostAndPort place, check_listen_address(host_and_port));
+  const boost::asio::ip::tcp::endpoint endpoint(boost::asio::ip::make_address(place.host), place.port);
   process::UniqueFd socket(::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int on = 1;
   sockaddr_storage bound{};
@@ -40,6 +52,10 @@ Result<ListenSocket> open_listen_socket(const std::string& host_and_port) {
                          ::listen(socket.get(), SOMAXCONN) == 0 &&
                          ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound), &size) == 0;
   if (!listening) {
+    if (errno == EADDRINUSE) {
+      return fail(ErrorCode::kUnavailable,
+                  "Another process listens on " + host_and_port + "; name another address with --listen.");
+    }
     return fail(ErrorCode::kUnavailable, "Can't listen on " + host_and_port + ".", std::strerror(errno));
   }
   boost::asio::ip::tcp::endpoint actual;

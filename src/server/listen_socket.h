@@ -21,5 +21,7 @@ struct HostAndPort {
 };
 // "127.0.0.1:8080", "[::1]:8080".
 Result<HostAndPort> parse_host_and_port(const std::string& text);
+// The same for an address to listen on. kBadRequest also when HOST is no IP address.
+Result<HostAndPort> check_listen_address(const std::string& text);
 
 }  // namespace bulkhead::server

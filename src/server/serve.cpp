@@ -24,6 +24,11 @@ Status serve(const Config& config, Role role) {
   log::start(level_of(config.log_level));
   log::hold();
   auto platform = Platform::start(config, role);
+  if (!platform && platform.error().code == ErrorCode::kShuttingDown) {
+    log::info("stopped");
+    log::stop();
+    return {};
+  }
   if (!platform) {
     log::error("start_failed", platform.error());
     log::stop();

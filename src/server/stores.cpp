@@ -2,14 +2,18 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
 #include <filesystem>
 #include <thread>
 
 #include "base/ids.h"
 #include "platform/blob/stores.h"
 #include "platform/observe/log.h"
+#include "platform/process/errno_error.h"
 #include "platform/process/file.h"
 #include "platform/sql/engines.h"
 
@@ -33,6 +37,49 @@ namespace {
 
 // A request waits for it, and its client seldom waits longer than half a minute.
 constexpr Millis kBlobDeadline{10'000};
+constexpr Millis kLongestSilence{16'000};
+
+Error unusable_folder(const std::string& path, const Error& why) {
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path, ignored);
+  std::string message = "The data folder " + path + " can't be written by this user";
+  if (why.code == ErrorCode::kStorageFull) message = "There is no room left for the data folder " + path;
+  if (std::filesystem::exists(status) && !std::filesystem::is_directory(status)) {
+    message = "The data folder " + path + " is a file";
+  }
+  return fail(ErrorCode::kUnprocessable, message + "; name another with --data-dir.", why.detail).error();
+}
+
+// SIGTERM and SIGINT while the database is waited for, before the platform's own handling of them is there. A second
+// one ends the process at once.
+class StopWhileWaiting {
+ public:
+  StopWhileWaiting() {
+    asked = 0;
+    struct sigaction action{};
+    action.sa_handler = [](int) { asked = 1; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    ::sigaction(SIGTERM, &action, &term_);
+    ::sigaction(SIGINT, &action, &interrupt_);
+  }
+  ~StopWhileWaiting() {
+    ::sigaction(SIGTERM, &term_, nullptr);
+    ::sigaction(SIGINT, &interrupt_, nullptr);
+  }
+  StopWhileWaiting(const StopWhileWaiting&) = delete;
+  StopWhileWaiting& operator=(const StopWhileWaiting&) = delete;
+
+  // False when it was asked to stop.
+  bool sleep(Millis time) const {
+    const auto end = std::chrono::steady_clock::now() + time;
+    while (asked == 0 && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(Millis(50));
+    return asked == 0;
+  }
+
+ private:
+  static inline volatile std::sig_atomic_t asked = 0;
+  struct sigaction term_{}, interrupt_{};
+};
 
 }  // namespace
 
@@ -41,7 +88,10 @@ Result<DataFolder> open_data_folder(const std::string& path) {
   const std::string absolute = std::filesystem::absolute(path).lexically_normal().string();
   DataFolder folder{absolute};
   for (const std::string& part : {folder.path, folder.keys(), folder.journal(), folder.blobs(), folder.staging()}) {
-    BH_TRY_VOID(process::make_directory(part));
+    if (const auto made = process::make_directory(part); !made) return fail(unusable_folder(folder.path, made.error()));
+  }
+  if (::access(folder.path.c_str(), W_OK) != 0) {
+    return fail(unusable_folder(folder.path, process::fail_errno(errno, "access", folder.path).error()));
   }
   return folder;
 }
@@ -51,7 +101,8 @@ Result<process::UniqueFd> lock_data_folder(const DataFolder& folder) {
   process::UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return fail(ErrorCode::kInternal, "The data folder " + folder.path + " can't be written.", path);
   if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-    return fail(ErrorCode::kConflict, "Another bulkhead serve uses the data folder " + folder.path + ".");
+    return fail(ErrorCode::kConflict, "Another bulkhead serve uses the data folder " + folder.path +
+                                          "; stop it, or name another folder with --data-dir.");
   }
   return file;
 }
@@ -93,12 +144,19 @@ Status migrate(sql::Database& database, Millis patience) {
     all.insert(all.end(), room.begin(), room.end());
   }
   const auto give_up = std::chrono::steady_clock::now() + patience;
+  const StopWhileWaiting stop;
+  Millis silence{1'000};  // doubles from line to line
+  auto next_line = std::chrono::steady_clock::now();
   while (true) {
     auto migrated = database.migrate(all);
     const bool may_come = !migrated && migrated.error().code == ErrorCode::kStoreUnavailable;
     if (!may_come || std::chrono::steady_clock::now() >= give_up) return migrated;
-    log::warn("waiting_for_database", migrated.error());
-    std::this_thread::sleep_for(Millis(500));
+    if (const auto now = std::chrono::steady_clock::now(); now >= next_line) {
+      log::warn_at_once("waiting_for_database", migrated.error());
+      next_line = now + silence;
+      silence = std::min(silence * 2, kLongestSilence);
+    }
+    if (!stop.sleep(Millis(500))) return fail(ErrorCode::kShuttingDown);
   }
 }
 

@@ -214,7 +214,8 @@ Task<> RunnerSupervisor::watch(std::size_t slot, process::ChildProcess& child, F
   while (!stopping_) {
     const auto ended = co_await child.wait(options_.ping_interval);
     if (ended || ended.error().code != ErrorCode::kDeadlineExceeded) {
-      log::error("runner_ended",
+      const bool asked = ended && ended->success() && fate.sentence.empty();  // our SIGTERM, or the group's
+      log::write(asked ? log::Level::kInfo : log::Level::kError, "runner_ended",
                  {{"slot", slot}, {"how", ended ? ended->to_string() : ended.error().detail}, {"why", fate.sentence}});
       co_return;
     }

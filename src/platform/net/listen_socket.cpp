@@ -22,7 +22,8 @@ constexpr std::string_view kUnixPrefix = "unix:";
 std::unexpected<Error> refuse(const std::string& address, std::string_view what) {
   const int number = errno;
   std::string message = "Can't listen on " + address + ": ";
-  message += number == EADDRINUSE ? "the address is in use." : std::strerror(number);
+  message += number == EADDRINUSE ? "another process listens on it; name another address with --listen."
+                                  : std::string(std::strerror(number)) + ".";
   return fail(ErrorCode::kUnavailable, std::move(message), std::string(what) + ": errno " + std::to_string(number));
 }
 

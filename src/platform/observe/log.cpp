@@ -135,6 +135,10 @@ void ready(Fields fields) {
   for (const std::string& line : waited) put_line(line);
 }
 
+void warn_at_once(std::string_view event, const Error& problem) {
+  if (enabled(Level::kWarn)) put_line(log_line(SystemClock().now(), Level::kWarn, event, {}, &problem));
+}
+
 void stop() {
   for (const std::string& line : release_held()) put_line(line);
   Writer ended;

@@ -43,6 +43,8 @@ bool enabled(Level level);
 // program which starts us reads. `ready` writes that line, then what waited; `stop` writes what still waits.
 void hold();
 void ready(Fields fields);
+// Not held: for what delays `ready` itself.
+void warn_at_once(std::string_view event, const Error& problem);
 
 void write(Level level, std::string_view event, Fields fields = {});
 inline void debug(std::string_view event, Fields fields = {}) { write(Level::kDebug, event, fields); }
