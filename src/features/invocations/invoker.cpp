@@ -1,6 +1,7 @@
 #include "features/invocations/invoker.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "features/access/request_identity.h"
 #include "features/invocations/execution_end.h"
@@ -78,6 +79,13 @@ protocol::ExecuteRequest request_of(Invocation& invocation) {
   return request;
 }
 
+// Without log.emit (contract: extensions.md, manifest) the call runs as it does with it; its lines are dropped.
+std::size_t drop_ungranted_logs(const Invocation& invocation, protocol::ExecuteResponse& answer) {
+  if (invocation.install->may("log.emit")) return 0;
+  answer.logs_truncated = false;
+  return std::exchange(answer.logs, {}).size();
+}
+
 Fate fate_of(const std::expected<protocol::ExecuteResponse, runners::DispatchFailure>& answer) {
   if (answer) return guest_started(*answer) ? Fate::kRan : Fate::kNeverStarted;
   return answer.error().dispatched ? Fate::kUnknown : Fate::kNeverStarted;
@@ -96,7 +104,9 @@ struct Invoker::CoreState {
 
 Invoker::Invoker(Dependencies dependencies, metrics::Registry& registry)
     : dependencies_(std::move(dependencies)),
-      retries_(registry.counter("dispatch_retries_total", "Dispatches tried again after a transport failure.")) {
+      retries_(registry.counter("dispatch_retries_total", "Dispatches tried again after a transport failure.")),
+      dropped_lines_(registry.counter("guest_log_lines_not_granted_total",
+                                      "Log lines of guests that were dropped for want of log.emit.")) {
   for (std::size_t i = 0; i < dependencies_.dispatchers.size(); ++i) cores_.push_back(std::make_unique<CoreState>());
 }
 
@@ -138,6 +148,9 @@ Task<Result<Outcome>> Invoker::run(std::size_t core, Invocation invocation) {
   }
 
   const UtcMicros ended = dependencies_.clock.now();
+  if (answer) {
+    if (const std::size_t dropped = drop_ungranted_logs(invocation, *answer); dropped > 0) dropped_lines_.add(dropped);
+  }
   execution.end = answer ? execution_end(execution.start.id, *answer, ended)
                          : execution_end(execution.start.id, answer.error().error, ended);
   const Fate fate = fate_of(answer);

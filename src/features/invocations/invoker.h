@@ -102,6 +102,7 @@ class Invoker {
   Dependencies dependencies_;
   std::vector<std::unique_ptr<CoreState>> cores_;
   metrics::Counter& retries_;
+  metrics::Counter& dropped_lines_;
 };
 
 }  // namespace bulkhead::invocations
