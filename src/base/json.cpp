@@ -66,6 +66,18 @@ std::string escape_pointer(std::string_view name) {
   return text;
 }
 
+namespace {
+
+// "line 3, column 5", both from 1; columns are bytes.
+std::string place_of(std::string_view text, std::size_t offset) {
+  const std::string_view before = text.substr(0, std::min(offset, text.size()));
+  const auto line = 1 + std::ranges::count(before, '\n');
+  const std::size_t line_start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+  return "line " + std::to_string(line) + ", column " + std::to_string(before.size() - line_start + 1);
+}
+
+}  // namespace
+
 Result<json::value> parse_json(std::string_view text) { return parse_json(text, {}); }
 
 Result<json::value> parse_json(std::string_view text, json::storage_ptr storage) {
@@ -79,7 +91,7 @@ Result<json::value> parse_json(std::string_view text, json::storage_ptr storage)
   if (!failure && used != text.size()) failure = json::make_error_code(json::error::extra_data);
   if (failure) {
     return fail(ErrorCode::kInvalidJson,
-                "The body is not valid JSON: " + failure.message() + " at byte " + std::to_string(used) + ".");
+                "The body is not valid JSON: " + failure.message() + " at " + place_of(text, used) + ".");
   }
   json::value value = parser.release();
   if (const auto duplicate = find_duplicate_member(text)) {
