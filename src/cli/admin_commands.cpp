@@ -101,7 +101,7 @@ void add_key_commands(Commands& commands) {
     const auto role = std::make_shared<std::string>("developer");
     const auto name = std::make_shared<std::string>("cli");
     const auto scopes = std::make_shared<std::vector<std::string>>();
-    command->add_option("--org", globals.organization, "Organization")->required();
+    add_org_option(command, globals)->description("Organization (slug or id)")->required();
     command->add_option("--role", *role, "owner, admin, developer, billing or viewer")->capture_default_str();
     command->add_option("--name", *name, "What it is for")->capture_default_str();
     command->add_option("--scope", *scopes, "Only these permissions of the role");
@@ -120,7 +120,7 @@ void add_key_commands(Commands& commands) {
   }
   {
     auto* command = commands.add(*key, "list", "List API keys", "  bulkhead key list --org acme");
-    command->add_option("--org", globals.organization, "Organization")->required();
+    add_org_option(command, globals)->description("Organization (slug or id)")->required();
     commands.on_run(command, [&globals, keys_path] {
       ApiRequest request;
       request.path = keys_path() + "?limit=200";
@@ -136,7 +136,7 @@ void add_key_commands(Commands& commands) {
     auto* command = commands.add(*key, name, description, "  bulkhead key " + name + " KEY-ID --org acme");
     const auto id = std::make_shared<std::string>();
     command->add_option("id", *id, "Key's id (key list)")->required();
-    command->add_option("--org", globals.organization, "Organization")->required();
+    add_org_option(command, globals)->description("Organization (slug or id)")->required();
     commands.on_run(command, [&globals, keys_path, id, name] {
       ApiRequest request;
       request.method = "POST";
@@ -169,6 +169,10 @@ void add_trust_commands(Commands& commands) {
     commands.on_run(command, [&globals, file, prefixes] {
       auto pem = process::read_file(*file, 64_KiB);
       if (!pem) return report(globals, pem.error());
+      if (pem->find("PRIVATE KEY-----") != std::string::npos) {  // must not leave this machine
+        return report(globals, fail(ErrorCode::kBadRequest, *file + " is a private key; it was not sent.").error(),
+                      "Use the public one: bulkhead trust add " + *file + ".pub");
+      }
       ApiRequest request;
       request.method = "POST";
       request.path = "/api/v1/trust";
@@ -187,7 +191,10 @@ void add_trust_commands(Commands& commands) {
       request.path = "/api/v1/trust?limit=200";
       request.organization = globals.organization;
       return run_call(globals, std::move(request), [](const json::value& body) {
-        return items_table(body, {{"ID", "id"}, {"KIND", "kind"}, {"KEY", "key_id"}}, "Nobody is trusted yet.");
+        return items_table(body, {{"ID", "id"}, {"SCOPE", "scope"}, {"KIND", "kind"}, {"KEY", "key_id"}},
+                           "No signers of this organization's own, or of the platform where no organization is meant. "
+                           "The platform's signers count\nin every organization; the administrator lists them with "
+                           "bulkhead trust list.");
       });
     });
   }

@@ -23,6 +23,18 @@ Result<net::ClientResponse> run(Core& core, net::HttpClient& client, net::Client
   return std::move(*outcome);
 }
 
+// Why there was no answer, for somebody who mistyped an address or forgot to start the server.
+std::string reason_of(const Error& error) {
+  const std::string text = error.message + " " + error.detail;
+  const auto says = [&](std::string_view part) { return text.find(part) != std::string::npos; };
+  if (says("resolved")) return "its name is not known.";
+  if (says("HTTP/0.9") || says("weird server") || says("Weird server"))
+    return "what answers there does not speak HTTP.";
+  if (says("wrong version number") || says("SSL") || says("TLS")) return "TLS failed there.";
+  if (says("Couldn't connect") || says("Could not connect") || says("refused")) return "nothing listens there.";
+  return error.detail.empty() ? tidy(error.message) : tidy(error.detail + ".");
+}
+
 std::string next_step(int status, const std::string& code) {
   if (status == 0) return "Start the server (bulkhead serve) or name it with --server or BULKHEAD_SERVER.";
   for (const ErrorInfo& info : all_error_info()) {
@@ -65,7 +77,7 @@ std::expected<ApiAnswer, ApiRefusal> ApiClient::send(const ApiRequest& request) 
   for (const auto& [name, value] : request.headers) http.headers.set(name, value);
   auto response = run(*core_, *client_, std::move(http));
   if (!response) {
-    std::string message = "The server at " + globals_.server + " can't be reached.";
+    std::string message = "The server at " + globals_.server + " can't be reached: " + reason_of(response.error());
     if (response.error().code == ErrorCode::kDeadlineExceeded) message = "The server did not answer in time.";
     if (response.error().code == ErrorCode::kBadRequest) message = response.error().message;
     return std::unexpected(ApiRefusal{.status = 0,
@@ -114,6 +126,16 @@ ApiRefusal refusal_of(const ApiAnswer& answer) {
 
 int report(const Globals& globals, const ApiRefusal& refusal) {
   const int code = refusal.status >= 400 && refusal.status < 500 ? kRefused : kUnreachable;
+  std::string message = refusal.message;
+  std::string next = refusal.next.empty() ? next_step(refusal.status, refusal.code) : refusal.next;
+  if (refusal.code == "tenant_required") {
+    message = "This credential belongs to no organization.";
+    next = "Name one with --org SLUG or BULKHEAD_ORG; bulkhead org list shows them.";
+  } else if (refusal.status == 401 && globals.token.empty()) {
+    message = "There is no credential.";
+    next = "bulkhead login, or set BULKHEAD_TOKEN to an API key or the administrator's token.";
+  }
+  message = tidy(std::move(message));
   if (globals.json) {
     json::array fields;
     for (const auto& field : refusal.fields) {
@@ -122,19 +144,19 @@ int report(const Globals& globals, const ApiRefusal& refusal) {
     const json::object body{{"error",
                              {{"status", refusal.status},
                               {"code", refusal.code},
-                              {"message", refusal.message},
+                              {"message", message},
+                              {"next", next},
                               {"request_id", refusal.request_id},
                               {"errors", std::move(fields)}}}};
     std::fprintf(stderr, "%s\n", json::serialize(body).c_str());
     return code;
   }
-  std::fprintf(stderr, "error: %s (%s)\n", refusal.message.c_str(), refusal.code.c_str());
+  std::fprintf(stderr, "error: %s (%s)\n", message.c_str(), refusal.code.c_str());
   for (const auto& field : refusal.fields) {
+    if (message.find(field.message) != std::string::npos) continue;  // said already
     std::fprintf(stderr, "  %s %s\n", field.pointer.empty() ? "/" : field.pointer.c_str(), field.message.c_str());
   }
-  if (const std::string next = next_step(refusal.status, refusal.code); !next.empty()) {
-    std::fprintf(stderr, "  next: %s\n", next.c_str());
-  }
+  if (!next.empty()) std::fprintf(stderr, "  next: %s\n", next.c_str());
   if (!refusal.request_id.empty()) std::fprintf(stderr, "  request id: %s\n", refusal.request_id.c_str());
   return code;
 }

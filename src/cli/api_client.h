@@ -40,6 +40,7 @@ struct ApiRefusal {
   std::string message;
   std::string request_id;
   std::vector<FieldError> fields;
+  std::string next{};  // what to do; empty: what the registry says of the code
 };
 
 class ApiClient {

@@ -78,7 +78,19 @@ int run_validate(const Globals& globals, const std::string& path) {
       return report(globals, fail(ErrorCode::kManifestNotFound, "There is no manifest.json in " + path + ".").error());
     }
     if (!text) return report(globals, text.error());
+    const std::string file = folder ? join(path, "manifest.json") : path;
+    if (const auto document = parse_json(*text); !document) {
+      return report(globals, fail(ErrorCode::kInvalidManifest, with_place(file, document.error().message)).error());
+    }
     manifest = bundles::parse_manifest(*text);
+    std::error_code ignored;
+    if (manifest && folder && !std::filesystem::is_regular_file(join(path, manifest->entry), ignored)) {
+      Error error =
+          fail(ErrorCode::kBundleInvalid, manifest->entry + ", the manifest's entry, is not a file in " + path + ".")
+              .error();
+      error.fields.push_back({"/entry", "is not a file in"});
+      return report(globals, error, next_for_folder(error, path));
+    }
   } else {
     auto bundle = bundles::read_bundle_file(path);
     if (!bundle) return report(globals, bundle.error());
@@ -107,7 +119,7 @@ int run_pack(const Globals& globals, const std::string& folder, std::string out)
   bundles::PackOptions options;
   if (out.empty()) out = "bundle.tar.zst";
   const auto packed = bundles::pack_folder(folder, out, options);
-  if (!packed) return report(globals, packed.error());
+  if (!packed) return report(globals, packed.error(), next_for_folder(packed.error(), folder));
   json::array paths;
   for (const auto& path : packed->paths) paths.emplace_back(path);
   const std::string hash = packed->archive.content_hash.to_string();
@@ -145,6 +157,12 @@ struct SignOptions {
 };
 
 int run_sign(const Globals& globals, const SignOptions& options) {
+  if (const auto pem = process::read_file(options.key, Bytes{kMaxKeyFile});
+      pem && pem->find("PUBLIC KEY-----") != std::string::npos) {
+    std::string next = "Sign with the private key that belongs to it";
+    if (options.key.ends_with(".pub")) next += ": --key " + options.key.substr(0, options.key.size() - 4);
+    return report(globals, fail(ErrorCode::kBadRequest, options.key + " is a public key.").error(), next + ".");
+  }
   const auto key = bundles::read_private_key(options.key);
   if (!key) return report(globals, key.error());
   bundles::SigningIdentity identity{*key, {}};
@@ -218,8 +236,7 @@ void add_dev_command(Commands& commands, CLI::App& ext) {
   command->add_option("--grant", options->grants, "Capabilities to grant (default: all that the manifest asks for)");
   command->add_option("--egress", options->egress, "Hosts to grant (default: all that the manifest asks for)");
   command->add_option("--config", options->config, "JSON file with the install's settings");
-  command->add_option("--org", globals.organization,
-                      "Organization (slug or id); needed with the administrator's token only");
+  add_org_option(command, globals);
   command->add_flag("--private", options->private_server,
                     "Start a platform for the time of this command; needs no server, key or organization");
   command->add_flag("--once", options->once, "End after the first installation");

@@ -273,9 +273,7 @@ std::expected<void, Failure> DevSession::install(const bundles::Manifest& manife
                          .egress = options_.egress.empty() ? manifest.egress : options_.egress,
                          .config = nullptr};
   if (!options_.config.empty()) {
-    const auto text = process::read_file(options_.config, 1_MiB);
-    if (!text) return std::unexpected(failure_of("install", text.error()));
-    auto config = parse_json(*text);
+    auto config = read_json_file(options_.config);
     if (!config) return std::unexpected(failure_of("install", config.error()));
     request.config = std::move(*config);
   }

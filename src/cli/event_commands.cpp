@@ -124,7 +124,7 @@ int switch_schedule(const Globals& globals, const std::string& extension, const 
 std::shared_ptr<std::string> about_extension(CLI::App* command, Globals& globals) {
   auto name = std::make_shared<std::string>();
   command->add_option("name", *name, "Extension's name or id")->required();
-  command->add_option("--org", globals.organization, "Organization (slug or id); needed with the admin token");
+  add_org_option(command, globals);
   return name;
 }
 

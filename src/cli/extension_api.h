@@ -2,6 +2,7 @@
 // `ext` commands and `ext test`.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,11 +25,12 @@ struct InstallRequest {
   std::string extension;
   std::string version;
   std::string organization;
-  std::vector<std::string> grants;  // capabilities
-  std::vector<std::string> egress;  // hosts
-  json::value config;               // an object, or null
+  // Capabilities and hosts. nullopt: those that the install has, none where there is no install yet.
+  std::optional<std::vector<std::string>> grants;
+  std::optional<std::vector<std::string>> egress;
+  json::value config;  // an object, or null
 };
-// Installs, or moves an install that is there to the version and grants.
+// Installs, or moves an install that is there to the version.
 Answer<json::value> install_version(ApiClient& client, const InstallRequest& request);
 
 // The organization's installs.
@@ -36,6 +38,23 @@ Answer<std::vector<json::object>> list_installs(ApiClient& client, const std::st
 // The install of an extension, by its name or id.
 Answer<json::object> find_install(ApiClient& client, const std::string& extension, const std::string& organization);
 
+// The published versions, newest first, each with its manifest.
+Answer<std::vector<json::object>> list_versions(ApiClient& client, const std::string& extension,
+                                                const std::string& organization);
+// What a version's manifest says; empty where it can't be had.
+struct ManifestSummary {
+  std::vector<std::string> capabilities;
+  std::vector<std::string> egress;
+  std::vector<std::string> endpoints;  // "GET /visits/:name"
+};
+ManifestSummary summary_of(const std::vector<json::object>& versions, const std::string& version);
+
+// "0.2.0 (10 %)", or "" where none is under way.
+std::string rollout_text(const json::object& install);
+// The texts of a member that is a list.
+std::vector<std::string> texts_of(const json::object& object, std::string_view name);
+// "a, b, c"
+std::string joined(const std::vector<std::string>& texts, std::string_view separator = ", ");
 // A text member, or "".
 std::string text_of(const json::object& object, std::string_view name);
 

@@ -1,4 +1,4 @@
-// `bulkhead ext …` against a server: publish, install, list, invoke, logs, executions, rollback, enable, disable,
+// `bulkhead ext …` against a server: publish, list, invoke, logs, executions, rollback, enable, disable,
 // uninstall.
 #include <unistd.h>
 
@@ -24,13 +24,6 @@ int print_json_or(const Globals& globals, const json::value& value, const std::s
   return show(globals, value, text);
 }
 
-// "name@version" in two.
-std::optional<std::pair<std::string, std::string>> split_reference(const std::string& reference) {
-  const std::size_t at = reference.rfind('@');
-  if (at == std::string::npos || at == 0 || at + 1 == reference.size()) return std::nullopt;
-  return std::pair{reference.substr(0, at), reference.substr(at + 1)};
-}
-
 int run_publish(const Globals& globals, const std::string& file, const std::string& signature_file) {
   auto bundle = bundles::read_bundle_file(file);
   if (!bundle) return report(globals, bundle.error());
@@ -49,48 +42,12 @@ int run_publish(const Globals& globals, const std::string& file, const std::stri
   const auto published = publish_version(client, request);
   if (!published) return report(globals, published.error());
   const auto took = std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - started).count();
-  return print_json_or(globals, *published,
-                       "Published " + bundle->manifest.name + " " + version + " in " + std::to_string(took) + " ms\n" +
-                           bundle->archive.content_hash.to_string() + "\nNext: bulkhead ext install " +
-                           bundle->manifest.name + "@" + version + " --org ORG" +
-                           (bundle->manifest.capabilities.empty() ? "" : " --grant ..."));
-}
-
-struct InstallOptions {
-  std::string reference;
-  std::vector<std::string> grants;
-  std::vector<std::string> egress;
-  std::string config;
-};
-
-int run_install(const Globals& globals, const InstallOptions& options) {
-  const auto reference = split_reference(options.reference);
-  if (!reference) {
-    return report(globals, fail(ErrorCode::kBadRequest, "Name the version too: NAME@VERSION.").error());
-  }
-  InstallRequest request;
-  request.extension = reference->first;
-  request.version = reference->second;
-  request.organization = globals.organization;
-  request.grants = options.grants;
-  request.egress = options.egress;
-  if (!options.config.empty()) {
-    auto text = process::read_file(options.config, 1_MiB);
-    if (!text) return report(globals, text.error());
-    auto config = parse_json(*text);
-    if (!config) return report(globals, config.error());
-    request.config = std::move(*config);
-  }
-  ApiClient client(globals);
-  const auto installed = install_version(client, request);
-  if (!installed) return report(globals, installed.error());
-  std::string text = "Installed " + options.reference;
-  if (installed->is_object()) {
-    text += " as " + text_of(installed->get_object(), "id");
-    const std::string domain = text_of(installed->get_object(), "runner_domain");
-    if (!domain.empty()) text += "\nDomain: " + domain;
-  }
-  return print_json_or(globals, *installed, text + "\nNext: bulkhead ext invoke " + request.extension + " GET /");
+  return print_json_or(
+      globals, *published,
+      "Published " + bundle->manifest.name + " " + version + " in " + std::to_string(took) + " ms\n" +
+          bundle->archive.content_hash.to_string() + "\nNext: bulkhead ext install " + bundle->manifest.name + "@" +
+          version + (globals.organization.empty() ? "" : " --org " + globals.organization) +
+          (bundle->manifest.capabilities.empty() ? "" : " --grant " + joined(bundle->manifest.capabilities, " ")));
 }
 
 int run_list(const Globals& globals, const std::string& what) {
@@ -102,11 +59,12 @@ int run_list(const Globals& globals, const std::string& what) {
     std::vector<std::vector<std::string>> rows;
     for (const json::object& install : *installs) {
       const json::value* enabled = install.if_contains("is_enabled");
-      rows.push_back({text_of(install, "extension_name"), text_of(install, "version"), text_of(install, "status"),
-                      enabled != nullptr && *enabled == true ? "yes" : "no", text_of(install, "id")});
+      rows.push_back({text_of(install, "extension_name"), text_of(install, "version"), rollout_text(install),
+                      text_of(install, "status"), enabled != nullptr && *enabled == true ? "yes" : "no",
+                      text_of(install, "id")});
       items.emplace_back(install);
     }
-    const std::string text = table({"EXTENSION", "VERSION", "STATUS", "ENABLED", "ID"}, rows);
+    const std::string text = table({"EXTENSION", "VERSION", "ROLLOUT", "STATUS", "ENABLED", "ID"}, rows);
     return print_json_or(globals, json::object{{"items", std::move(items)}},
                          text.empty() ? "Nothing is installed." : text);
   }
@@ -160,6 +118,27 @@ std::optional<json::object> find_report(ApiClient& client, const Globals& global
   return std::move(*execution);
 }
 
+// What a refusal of the platform (not of the guest) means, on standard error.
+void explain_refusal(ApiClient& client, const Globals& globals, const std::string& name, const ApiAnswer& answer) {
+  std::fflush(stdout);
+  const std::string type(answer.headers.find("content-type").value_or(""));
+  if (!type.starts_with("application/problem+json")) {
+    std::fprintf(stderr, "HTTP %d\n", answer.status);
+    return;
+  }
+  std::fprintf(stderr, "\n");
+  ApiRefusal refusal = refusal_of(answer);
+  if (refusal.code == "endpoint_not_found") {
+    if (const auto install = find_install(client, name, globals.organization)) {
+      const std::string version = text_of(*install, "version");
+      const auto versions = list_versions(client, text_of(*install, "extension_name"), globals.organization);
+      const auto endpoints = versions ? summary_of(*versions, version).endpoints : std::vector<std::string>();
+      if (!endpoints.empty()) refusal.next = "Call one of its endpoints: " + joined(endpoints) + ".";
+    }
+  }
+  static_cast<void>(report(globals, refusal));
+}
+
 int run_invoke(const Globals& globals, const InvokeOptions& options) {
   ApiRequest request;
   request.method = options.method;
@@ -205,7 +184,7 @@ int run_invoke(const Globals& globals, const InvokeOptions& options) {
     }
     std::fwrite(answer->body.data(), 1, answer->body.size(), stdout);
     if (::isatty(STDOUT_FILENO) != 0 && !answer->body.ends_with('\n')) std::printf("\n");
-    if (answer->status >= 400) std::fprintf(stderr, "HTTP %d\n", answer->status);
+    if (answer->status >= 400) explain_refusal(client, globals, options.name, *answer);
     if (execution) {
       std::fflush(stdout);
       std::fprintf(stderr, "\n%s", report_text(*execution).c_str());
@@ -314,20 +293,25 @@ int run_install_action(const Globals& globals, const std::string& name, const st
   request.path = "/api/installs/" + text_of(*install, "id") + action;
   request.organization = globals.organization;
   if (method == "POST") request.body = json::object();
-  const auto answer = client.call(request);
-  if (!answer) return report(globals, answer.error());
+  auto answer = client.call(request);
+  const bool is_rollback = action == "/rollback";
+  if (!answer) {
+    if (is_rollback && answer.error().status == 409) {
+      answer.error().next =
+          "bulkhead ext versions " + name + " lists what bulkhead ext install " + name + "@VERSION can move it to.";
+    }
+    return report(globals, answer.error());
+  }
   const json::value body = answer->json();
   std::string text = done + " " + name;
+  if (const std::string rollout = rollout_text(*install); is_rollback && !rollout.empty()) {
+    text = "Ended the rollout of " + rollout + "; " + name + " stays at its version";
+  }
   if (body.is_object()) {
     if (const std::string version = text_of(body.get_object(), "version"); !version.empty())
       text += " (now " + version + ")";
   }
   return print_json_or(globals, body, text);
-}
-
-void add_org_option(CLI::App* command, Globals& globals) {
-  command->add_option("--org", globals.organization,
-                      "Organization (slug or id); needed with the administrator's token only");
 }
 
 }  // namespace
@@ -343,19 +327,7 @@ void add_extension_commands(Commands& commands, CLI::App& ext) {
     add_org_option(command, globals);
     commands.on_run(command, [&globals, file, signature] { return run_publish(globals, *file, *signature); });
   }
-  {
-    auto* command = commands.add(
-        ext, "install", "Install a version, or move an install to it",
-        "  bulkhead ext install com.example.orders@1.0.0 --org acme --grant storage.kv log.emit\n"
-        "  bulkhead ext install com.example.orders@1.1.0 --org acme --grant storage.kv --egress api.example.com");
-    const auto options = std::make_shared<InstallOptions>();
-    command->add_option("reference", options->reference, "NAME@VERSION")->required();
-    command->add_option("--grant", options->grants, "Capabilities to grant; nothing is granted otherwise");
-    command->add_option("--egress", options->egress, "Hosts that it may reach");
-    command->add_option("--config", options->config, "JSON file with the install's settings");
-    add_org_option(command, globals);
-    commands.on_run(command, [&globals, options] { return run_install(globals, *options); });
-  }
+  add_install_commands(commands, ext);
   {
     auto* command = commands.add(ext, "list", "List installs, or published extensions",
                                  "  bulkhead ext list --org acme\n  bulkhead ext list published --org acme");
@@ -386,8 +358,9 @@ void add_extension_commands(Commands& commands, CLI::App& ext) {
     commands.on_run(command, [&globals, options] { return run_invoke(globals, *options); });
   }
   {
-    auto* command = commands.add(ext, "logs", "Show an install's executions and log lines",
-                                 "  bulkhead ext logs com.example.hello\n  bulkhead ext logs -f com.example.hello");
+    auto* command =
+        commands.add(ext, "logs", "Show an install's executions and log lines; with --json one object a line (NDJSON)",
+                     "  bulkhead ext logs com.example.hello\n  bulkhead ext logs -f com.example.hello");
     const auto options = std::make_shared<LogOptions>();
     command->add_option("name", options->name, "Extension's name or id")->required();
     command->add_flag("-f,--follow", options->follow, "Go on showing new ones");

@@ -55,9 +55,7 @@ void add_quarantine_commands(Commands& commands, CLI::App& ext) {
   Globals& globals = commands.globals;
   auto* group = commands.add(ext, "quarantine", "Installs that are stopped for what they did");
   group->require_subcommand(1);
-  const auto add_org = [&globals](CLI::App* command) {
-    command->add_option("--org", globals.organization, "Organization (slug or id); needed with the admin token");
-  };
+  const auto add_org = [&globals](CLI::App* command) { add_org_option(command, globals); };
   {
     auto* command = commands.add(*group, "list", "Show them, and why", "  bulkhead ext quarantine list --org acme");
     add_org(command);

@@ -131,8 +131,7 @@ void add_secret_commands(Commands& commands, CLI::App& ext) {
     auto* command = commands.add(*secret, name, description, examples);
     auto options = std::make_shared<SecretOptions>();
     command->add_option("install", options->install, "Extension's name or id, or the install's id")->required();
-    command->add_option("--org", globals.organization,
-                        "Organization (slug or id); needed with the administrator's token only");
+    add_org_option(command, globals);
     return std::pair(command, std::move(options));
   };
   {

@@ -57,6 +57,18 @@ std::shared_ptr<ServerOptions> add_config_options(CLI::App* command, const std::
   return options;
 }
 
+// As the type that the setting has; secrets as "***".
+json::value value_json(const server::Explained& explained) {
+  const bool secret = explained.setting->visibility == server::Visibility::kSecret;
+  if (const auto* text = std::get_if<std::string>(&explained.value)) {
+    return secret && !text->empty() ? json::value("***") : json::value(*text);
+  }
+  if (const auto* number = std::get_if<std::int64_t>(&explained.value)) return *number;
+  if (const auto* flag = std::get_if<bool>(&explained.value)) return *flag;
+  const auto& items = std::get<std::vector<std::string>>(explained.value);
+  return json::array(items.begin(), items.end());
+}
+
 int run_explain(const Globals& globals, const ServerOptions& options) {
   const auto loaded = load(options, "server.listen");
   if (!loaded) return report(globals, loaded.error());
@@ -65,7 +77,7 @@ int run_explain(const Globals& globals, const ServerOptions& options) {
   for (const server::Explained& explained : loaded->explained) {
     const server::Setting& setting = *explained.setting;
     items.push_back({{"key", setting.key},
-                     {"value", server::shown_value(explained)},
+                     {"value", value_json(explained)},
                      {"source", explained.source},
                      {"environment", setting.environment_name()},
                      {"doc", setting.doc}});

@@ -72,7 +72,7 @@ Result<Step> read_step(const std::string& path, const json::value& item) {
 Result<TestFile> read_test_file(const std::filesystem::path& path) {
   BH_TRY(const std::string text, process::read_file(path.string(), kMaxTestFile));
   auto document = parse_json(text);
-  if (!document) return fail(ErrorCode::kBadRequest, path.string() + ": " + document.error().message);
+  if (!document) return fail(ErrorCode::kInvalidJson, with_place(path.string(), document.error().message));
   std::vector<FieldError> problems;
   JsonReader reader(*document, problems);
   TestFile file;
@@ -263,7 +263,7 @@ int run_extension_tests(const Globals& globals, const std::string& folder) {
   if (!scratch) return report(globals, scratch.error());
   const std::string bundle = scratch->path() + "/bundle.tar.zst";
   const auto packed = bundles::pack_folder(folder, bundle);
-  if (!packed) return report(globals, packed.error());
+  if (!packed) return report(globals, packed.error(), next_for_folder(packed.error(), folder));
   const auto key = bundles::PrivateKey::generate(bundles::KeyKind::kEd25519);
   if (auto written = bundles::sign_bundle_file(bundle, bundle, {key, {}}); !written) {
     return report(globals, written.error());
