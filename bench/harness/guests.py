@@ -6,7 +6,16 @@ data: 10 MB modules are mostly data in practice, and the compile, which no figur
 """
 
 import random
+import subprocess
+import tempfile
+from pathlib import Path
 
+from harness.paths import ROOT
+
+CLANG = [
+    *("clang-19", "--target=wasm32", "-std=c17", "-O2", "-mbulk-memory", "-ffreestanding", "-nostdlib"),
+    *("-Wl,--no-entry", "-Wl,--stack-first", "-Wl,-z,stack-size=8192", "-Wl,--strip-all"),
+]
 CODE_LIMIT = 2 << 20
 FUNCTION_STEPS = 24
 PAGE = 1 << 16
@@ -94,3 +103,12 @@ def module(number, size=0):
 
 def body(number):
     return b"guest %d" % number
+
+
+def compiled(name, macros):
+    """The module of bench/guests/NAME.c with these macros."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "guest.wasm"
+        defines = [f"-D{macro}={value}" for macro, value in macros.items()]
+        subprocess.run([*CLANG, *defines, "-o", out, ROOT / "bench" / "guests" / f"{name}.c"], check=True)
+        return out.read_bytes()

@@ -23,14 +23,18 @@ def clean_environment():
 
 
 class Platform:
-    """`with Platform(settings) as platform:` runs it in a temporary folder; `restart()` keeps the data."""
+    """`with Platform(settings) as platform:` runs it in a temporary folder; `restart()` keeps the data.
 
-    def __init__(self, settings=None, core=SERVER_CORE):
+    `config` is the text of a configuration file: plans are in no other place."""
+
+    def __init__(self, settings=None, core=SERVER_CORE, config=""):
         self.folder = tempfile.TemporaryDirectory(prefix="bulkhead-bench-")
         self.path = Path(self.folder.name)
         self.data = self.path / "data"
         self.log = self.path / "serve.log"
         self.settings = dict(settings or {})
+        self.config = self.path / "bulkhead.toml"
+        self.config.write_text(config, encoding="utf-8")
         self.core = core  # None: all of them
         self.admin_token = secrets.token_urlsafe(32)
         self.signing_key = self.path / "signing.key"
@@ -42,7 +46,7 @@ class Platform:
         self.cli("ext", "keygen", "-o", self.signing_key)
         self.cli("trust", "add", f"{self.signing_key}.pub")
         self.organization = self.json("org", "create", "bench")["id"]
-        self.key = self.json("key", "create", "--org", "bench", "--role", "admin")["key"]
+        self.key = self.new_key("bench")
         return self
 
     def __exit__(self, *_):
@@ -53,7 +57,8 @@ class Platform:
 
     def start(self):
         """Gives the seconds until it was ready."""
-        command = [BULKHEAD, "serve", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}"]
+        command = [BULKHEAD, "serve", "--config", self.config, "--data-dir", self.data]
+        command += ["--listen", f"127.0.0.1:{self.port}"]
         for name, value in self.settings.items():
             command += ["--set", f"{name}={value}"]
         begun = time.monotonic()
@@ -93,6 +98,14 @@ class Platform:
     def json(self, *arguments, **options):
         return json.loads(self.cli(*arguments, "--json", **options))
 
+    def tenant(self, slug):
+        """Makes one more organization; gives a key of it."""
+        self.json("org", "create", slug)
+        return self.new_key(slug)
+
+    def new_key(self, slug):
+        return self.json("key", "create", "--org", slug, "--role", "admin")["key"]
+
     def client(self):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
 
@@ -111,8 +124,8 @@ class Platform:
 
     # --- extensions --------------------------------------------------------------------------------------------------
 
-    def bundle(self, name, wasm):
-        """The path of a signed bundle with one endpoint, GET /hello."""
+    def bundle(self, name, wasm, capabilities=(), paths=("hello",)):
+        """The path of a signed bundle with an endpoint GET /PATH for each path; its handler has the same name."""
         folder = self.path / name
         (folder / "dist").mkdir(parents=True)
         (folder / "dist" / "main.wasm").write_bytes(wasm)
@@ -122,8 +135,8 @@ class Platform:
             "version": "1.0.0",
             "runtime": "wasm-core@1",
             "entry": "dist/main.wasm",
-            "capabilities": [],
-            "api": {"endpoints": [{"method": "GET", "path": "/hello", "handler": "handle"}]},
+            "capabilities": list(capabilities),
+            "api": {"endpoints": [{"method": "GET", "path": f"/{path}", "handler": path} for path in paths]},
         }
         (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         bundle = folder.with_suffix(".tar.zst")
@@ -131,13 +144,15 @@ class Platform:
         self.cli("ext", "sign", bundle, "--key", self.signing_key)
         return bundle
 
-    def publish(self, bundle):
-        return self.json("ext", "publish", bundle, token=self.key)
+    def publish(self, bundle, key=None):
+        return self.json("ext", "publish", bundle, token=key or self.key)
 
-    def install(self, name, wasm):
-        """Packs, signs, publishes and installs; gives the install."""
-        self.publish(self.bundle(name, wasm))
-        return self.json("ext", "install", f"{name}@1.0.0", token=self.key)
+    def install(self, name, wasm, key=None, capabilities=(), paths=("hello",)):
+        """Packs, signs, publishes and installs, in the key's organization; all capabilities are granted. Gives the
+        install."""
+        self.publish(self.bundle(name, wasm, capabilities, paths), key)
+        grants = ["--grant", *capabilities] if capabilities else []
+        return self.json("ext", "install", f"{name}@1.0.0", *grants, token=key or self.key)
 
     def install_hello(self):
         """test/guests/hello.c: what the speed figures are measured on."""
@@ -145,10 +160,10 @@ class Platform:
             subprocess.run([ROOT / "dev", "build", "guests"], check=True)
         return self.install("com.example.hello", (GUESTS / "hello.wasm").read_bytes())
 
-    def call(self, client, name):
+    def call(self, client, name, path="hello"):
         """One call through the gateway on that connection. Gives its seconds and its body."""
         begun = time.perf_counter()
-        client.request("GET", f"/api/ext/{name}/hello", headers={"authorization": f"Bearer {self.key}"})
+        client.request("GET", f"/api/ext/{name}/{path}", headers={"authorization": f"Bearer {self.key}"})
         answer = client.getresponse()
         text = answer.read()
         seconds = time.perf_counter() - begun
