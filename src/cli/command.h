@@ -24,7 +24,8 @@ enum ExitCode : int {
   kTestsFailed = 5,  // `ext test`: a test did not pass
 };
 inline constexpr const char* kExitCodes =
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the server refused (4xx), 4 no server, no database or 5xx, 5 tests failed.";
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the server refused (4xx), 4 no server, no database or 5xx, 5 tests "
+    "failed.";
 
 struct Globals {
   bool json = false;
