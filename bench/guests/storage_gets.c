@@ -1,5 +1,6 @@
-// Host calls in numbers: the endpoint's handler says what a call does. "prepare" stores a key, "none" makes no host call
-// and "many" reads the key CALLS times through the broker; both answer alike, so their difference is the host calls.
+// Host calls in numbers: the endpoint's handler says what a call does. "prepare" stores a key, "none" makes no host
+// call and "many" reads the key CALLS times through the broker; both answer alike, so their difference is the host
+// calls.
 #include "../../test/guests/guest.h"
 
 IMPORT("alga", "storage.set") i32 storage_set(const void* request, u32 size, struct answer* out);
