@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/json_duplicates.h"
@@ -23,6 +24,14 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   return row[b.size()];
+}
+
+// A number such as 1e400 is read as infinity, which no JSON text can say: what was stored could never be read again.
+bool is_finite(const json::value& value) {
+  if (value.is_double()) return std::isfinite(value.get_double());
+  if (value.is_array()) return std::ranges::all_of(value.get_array(), is_finite);
+  if (!value.is_object()) return true;
+  return std::ranges::all_of(value.get_object(), [](const auto& member) { return is_finite(member.value()); });
 }
 
 void append_canonical(std::string& out, const json::value& value) {
@@ -97,6 +106,7 @@ Result<json::value> parse_json(std::string_view text, json::storage_ptr storage)
   if (const auto duplicate = find_duplicate_member(text)) {
     return fail(ErrorCode::kInvalidJson, "The member \"" + *duplicate + "\" stands twice in one object.");
   }
+  if (!is_finite(value)) return fail(ErrorCode::kInvalidJson, "The body has a number that is too large.");
   return value;
 }
 

@@ -39,5 +39,18 @@ TEST(JsonReader, CollectsEveryProblemAndNamesTheNearestField) {
   EXPECT_EQ(problems[3].pointer, "/outer/a~1b");
 }
 
+TEST(Json, NumbersThatCouldNotBeWrittenAgainAreRefused) {
+  for (const std::string_view text : {"1e400", "-1e999", R"({"a":[1,{"b":1e400}]})"}) {
+    const auto parsed = parse_json(text);
+    ASSERT_FALSE(parsed) << text;
+    EXPECT_EQ(parsed.error().code, ErrorCode::kInvalidJson);
+  }
+  for (const std::string_view text : {"1e308", "123456789012345678901234567890", "1e-400"}) {
+    const auto parsed = parse_json(text);
+    ASSERT_TRUE(parsed) << text;
+    EXPECT_TRUE(parse_json(json::serialize(*parsed))) << text;
+  }
+}
+
 }  // namespace
 }  // namespace bulkhead
