@@ -63,7 +63,8 @@ Task<net::Response> GatewayService::handle(access::RouteContext& context) {
     co_return options;
   }
   Status ready;
-  if (has_body(context.request.headers)) ready = co_await read_body(context, *call);
+  BodyBudget::Share share(bodies_, call->install->tenant_id);
+  if (has_body(context.request.headers)) ready = co_await read_body(context, *call, share);
   if (ready) ready = context.admit();
   if (!ready) co_return refusal(ready.error(), context);
   if (net::is_safe(context.request.method)) co_return (co_await run(context, *call)).response;
@@ -107,7 +108,7 @@ Result<GatewayService::Call> GatewayService::check(access::RouteContext& context
   return call;
 }
 
-Task<Status> GatewayService::read_body(access::RouteContext& context, Call& call) {
+Task<Status> GatewayService::read_body(access::RouteContext& context, Call& call, BodyBudget::Share& share) {
   if (declared_length(context.request.headers) > kMaxRequestBody.value) co_return body_too_large();
   if (context.request.stream == nullptr) {
     call.body = std::move(context.request.body);
@@ -123,6 +124,7 @@ Task<Status> GatewayService::read_body(access::RouteContext& context, Call& call
     if (call.body.size() > kMaxRequestBody.value) {
       co_return body_too_large();
     }
+    BH_CO_TRY_VOID(share.take(*got));
   }
 }
 

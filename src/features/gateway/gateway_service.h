@@ -14,6 +14,7 @@
 #include "features/access/route.h"
 #include "features/access/tenant_resolver.h"
 #include "features/extensions/installed.h"
+#include "features/gateway/body_budget.h"
 #include "features/gateway/endpoint_router.h"
 #include "features/guard/idempotency.h"
 #include "features/invocations/invoker.h"
@@ -22,6 +23,9 @@
 namespace bulkhead::gateway {
 
 inline constexpr Bytes kMaxRequestBody = 10'000'000_B;  // "10 MB"
+// Of all bodies that are under way: a tenant's 32 calls at once (contracts/extensions.md §3) may all be of the largest.
+inline constexpr Bytes kMaxTenantBodies = 320'000'000_B;
+inline constexpr Bytes kMaxBodies = 1'024_MiB;
 
 class GatewayService {
  public:
@@ -57,7 +61,7 @@ class GatewayService {
   std::optional<Result<extensions::InstalledPtr>> find_install_now(const access::RouteContext& context);
   Task<Result<extensions::InstalledPtr>> find_install(access::RouteContext& context);
   Result<Call> check(access::RouteContext& context, extensions::InstalledPtr install, MethodSet& allowed);
-  Task<Status> read_body(access::RouteContext& context, Call& call);
+  Task<Status> read_body(access::RouteContext& context, Call& call, BodyBudget::Share& share);
   // For unsafe methods: what the idempotency key says.
   Task<net::Response> call_once(access::RouteContext& context, Call& call);
   Task<Ran> run(access::RouteContext& context, Call& call);
@@ -65,6 +69,7 @@ class GatewayService {
   static Result<invocations::Invocation> make_invocation(access::RouteContext& context, Call& call);
 
   Dependencies dependencies_;
+  BodyBudget bodies_{kMaxBodies, kMaxTenantBodies};
   metrics::Counter& calls_;
   metrics::Histogram& duration_;
 };
