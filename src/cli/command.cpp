@@ -221,6 +221,7 @@ void note(const Globals& globals, const std::string& text) {
 std::string table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows) {
   if (rows.empty()) return "";
   std::vector<std::size_t> widths;
+  widths.reserve(header.size());
   for (const auto& title : header) widths.push_back(title.size());
   for (const auto& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
