@@ -28,8 +28,8 @@ struct LiveExecution {
   std::string trace_parent;  // W3C, or empty
   std::uint32_t hops = 0;    // events that led here, one causing the next
   std::uint32_t host_calls = 0;
-  std::uint32_t denied_host_calls = 0;  // for want of a grant
-  std::uint64_t egress_bytes = 0;  // sent and received by http.fetch
+  std::uint32_t denied_host_calls = 0;                               // for want of a grant
+  std::uint64_t egress_bytes = 0;                                    // sent and received by http.fetch
   std::map<std::string, std::string, std::less<>> secret_handles{};  // handle → name; made by secrets.get
 };
 using LivePtr = std::shared_ptr<LiveExecution>;
