@@ -328,7 +328,7 @@ TEST_F(HttpServerTest, RefusesAnAddressThatIsTakenOrIsNone) {
   const auto taken = listen_http(cores_, service_, options, registry_);
   ASSERT_FALSE(taken.has_value());
   EXPECT_EQ(taken.error().code, ErrorCode::kUnavailable);
-  EXPECT_THAT(taken.error().message, HasSubstr("in use"));
+  EXPECT_THAT(taken.error().message, HasSubstr("another process listens on it"));
 
   for (const std::string& host : {std::string("localhost"), std::string("unix:"), "unix:/" + std::string(200, 'a')}) {
     options.host = host;
